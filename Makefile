@@ -1,0 +1,31 @@
+# The targets that people use. Everything that needs root and a machine of its
+# own is in bootstrap.sh.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  = -s -w -X main.version=$(VERSION)
+
+.PHONY: build test lint unit race bench-deploy test-bootstrap clean
+
+# One static binary.
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o berth ./cmd/berth
+
+# Everything that must pass before a change lands. Needs Docker and the base
+# image; "sudo ./bootstrap.sh test" makes both.
+test: lint race build
+
+lint:
+	@out="$$(gofmt -l .)"; if [ -n "$$out" ]; then echo "not gofmt'ed:"; echo "$$out"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+race:
+	$(GO) test -race -timeout 20m ./...
+
+# The tests that need no Docker.
+unit:
+	BERTH_TEST_DOCKER=none $(GO) test ./...
+
+clean:
+	rm -f berth

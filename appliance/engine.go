@@ -1,0 +1,182 @@
+package appliance
+
+import (
+	"context"
+	"io"
+	"net/netip"
+	"time"
+)
+
+// An Engine builds images and keeps processes running from them. Docker on
+// one host is an Engine; the suite in enginetest is what makes one. Its
+// methods may be called by several goroutines at once. An engine touches only
+// what it has labelled as its own.
+type Engine interface {
+	// Build makes an image from the directory spec.Dir, which holds a
+	// Dockerfile, and writes the build's output to spec.Out as it comes. The
+	// error of a build that fails names the step; a Dockerfile that makes no
+	// sense is ErrInvalid. It never reads through a symbolic link that leads
+	// out of the directory.
+	Build(ctx context.Context, spec BuildSpec) (Image, error)
+
+	// Import makes an image named tag of a root file system, a tar stream.
+	Import(ctx context.Context, tag Image, rootfs io.Reader) error
+
+	// Inspect tells what an image is, or ErrNotFound.
+	Inspect(ctx context.Context, image Image) (ImageInfo, error)
+
+	// Run runs one process to its end. A process that exits with a status
+	// other than 0 is no error; nothing is committed of it. What it leaves,
+	// but for the image, is removed.
+	Run(ctx context.Context, spec RunSpec) (RunResult, error)
+
+	// Start starts a new generation of one process type and returns once all
+	// of it runs. If one of them cannot be started, Start ends the others and
+	// returns an error. It touches no other generation. The engine does not
+	// restart what Start has started until Keep says so.
+	Start(ctx context.Context, spec ProcessSpec) ([]Process, error)
+
+	// Keep has the engine restart the processes by itself from now on: when
+	// they exit, when the engine restarts, and when the machine reboots.
+	Keep(ctx context.Context, ids ...string) error
+
+	// Stop asks the processes to finish, all at once, waits for at most
+	// grace, then ends and removes them. Stopping a process that has already
+	// gone is no error.
+	Stop(ctx context.Context, grace time.Duration, ids ...string) error
+
+	// Processes lists what there is of app, or of every app when app is "":
+	// also what has ended and was not removed.
+	Processes(ctx context.Context, app AppName) ([]Process, error)
+
+	// Logs copies a process's output, both streams, to w.
+	Logs(ctx context.Context, id string, opts LogOptions, w io.Writer) error
+
+	// Listening returns the addresses that a process listens on inside its
+	// own network, so that an app which listens where nobody can reach it can
+	// be told so.
+	Listening(ctx context.Context, id string) ([]netip.AddrPort, error)
+
+	// Watch calls changed with the app of every process that starts, ends or
+	// gets a new address, until ctx is done, and returns nil then. It calls
+	// changed with "" when it may have missed something: after it has
+	// reached the engine for the first time, and again after it had lost it.
+	// changed must return quickly.
+	Watch(ctx context.Context, changed func(AppName)) error
+
+	// Prune removes the app's images but for those in keep and those that a
+	// process still uses.
+	Prune(ctx context.Context, app AppName, keep ...Image) error
+
+	// Destroy removes all there is of app: processes, images, volumes,
+	// networks. Destroying twice is no error.
+	Destroy(ctx context.Context, app AppName) error
+}
+
+// An Image is the engine's name for something it can run.
+type Image string
+
+// An ImageInfo is what an engine knows of an image.
+type ImageInfo struct {
+	ID    string // names its content
+	Ports []int  // TCP ports it says it listens on (EXPOSE), in order
+	Cmd   []string
+	Size  int64 // bytes
+}
+
+// A BuildSpec says what to build.
+type BuildSpec struct {
+	App        AppName // "" for an image of the appliance itself
+	Tag        Image   // what to name the image
+	Dir        string  // the build context
+	Dockerfile string  // relative to Dir; "Dockerfile" if ""
+	Args       map[string]string
+	Out        io.Writer
+}
+
+// A RunSpec says what to run to its end.
+type RunSpec struct {
+	App     AppName // "" for work of the appliance itself
+	Image   Image
+	Command []string
+	Env     []string // "KEY=value"; not part of a committed image
+	User    string   // "1000:1000"; the image's own if ""
+	Mounts  []Mount
+	Tmpfs   []string // directories that are memory only, and in no image
+	Stdin   io.Reader
+	Out     io.Writer
+
+	// Files, if set, is a tar stream that is unpacked at FilesDir before the
+	// process starts.
+	Files    io.Reader
+	FilesDir string
+
+	// Collect, if set, is the path of a file to bring back when the process
+	// has exited with 0.
+	Collect string
+
+	// Commit, if set, makes an image of what the process leaves when it has
+	// exited with 0.
+	Commit *CommitSpec
+}
+
+// A CommitSpec says what to make of a process that has run to its end. What
+// is not set here is as in the image that it ran from.
+type CommitSpec struct {
+	Tag     Image
+	Command []string
+	User    string
+	Dir     string // the working directory
+	Env     []string
+}
+
+// A RunResult is what a run left.
+type RunResult struct {
+	Status    int
+	OOM       bool   // ended because it wanted more memory than it may have
+	Collected []byte // the content of RunSpec.Collect
+}
+
+// A ProcessSpec says what to keep running.
+type ProcessSpec struct {
+	App        AppName
+	Type       string // "web", "worker"
+	Release    int
+	Generation Generation
+	Image      Image
+	Command    []string // nil for the image's own
+	Env        []string
+	Mounts     []Mount
+	Port       int // what the process listens on; 0 if nothing
+	Replicas   int
+}
+
+// A Mount shares a volume of the app with a process. The engine makes the
+// volume when it is missing.
+type Mount struct {
+	Volume string // "cache"; the engine adds the app's name
+	Path   string // where the process sees it
+}
+
+// A Process is one copy of a process type.
+type Process struct {
+	ID         string
+	App        AppName
+	Type       string
+	Index      int // 1, 2, 3, … within its type
+	Release    int
+	Generation Generation
+	Addr       string // host:port to reach it on; "" if it listens on nothing or does not run
+	Running    bool
+	Restarts   int
+	ExitStatus int  // of its last end; only when it does not run
+	OOM        bool // its last end was for want of memory
+	Started    time.Time
+}
+
+// LogOptions choose what Logs copies.
+type LogOptions struct {
+	Follow     bool
+	Tail       int // the last so many lines; all if 0
+	Timestamps bool
+}

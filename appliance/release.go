@@ -1,0 +1,27 @@
+package appliance
+
+import "time"
+
+// A Procfile maps each process type to the command that starts it.
+type Procfile map[string]string
+
+// A Formation says how many of each process type should run.
+type Formation map[string]int
+
+// A Release is what runs: an image, the environment it runs with, and the
+// processes its Procfile names. A release never changes; a change makes the
+// next one.
+type Release struct {
+	App       AppName
+	Version   int // 1, 2, 3, … within the app
+	Image     Image
+	Builder   string // which builder made the image: "dockerfile", "buildpacks"
+	Stack     Image  // what the image was built on; "" for a Dockerfile's own base
+	Commit    string // what it was built from
+	Env       map[string]string
+	Procfile  Procfile
+	Port      int    // what web listens on when PORT tells it nothing else
+	Reason    string // "push 3f2a1c9", "config:set PORT"
+	Actor     string
+	CreatedAt time.Time
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// floors lists the packages from the ground up. A package imports only what
+// stands on a lower floor.
+var floors = [][]string{
+	{"appliance", "appliance/progress", "router", "tls"},
+	{"db", "appliance/builder", "appliance/docker", "appliance/enginetest", "appliance/git"},
+	{"appliance/pipeline"},
+	{"appliance/command"},
+	{"appliance/gateway"},
+	{"cmd/berth"},
+}
+
+func TestPackagesImportOnlyLowerFloors(t *testing.T) {
+	const module = "github.com/berthhq/berth/"
+	floor := map[string]int{}
+	for i, packages := range floors {
+		for _, p := range packages {
+			floor[module+p] = i
+		}
+	}
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", module+"...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := d.Decode(&p); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		at, ok := floor[p.ImportPath]
+		if !ok {
+			t.Errorf("%s stands on no floor: add it above", p.ImportPath)
+		}
+		for _, i := range slices.Sorted(slices.Values(p.Imports)) {
+			if below, ours := floor[i]; ours && below >= at {
+				t.Errorf("%s (floor %d) imports %s (floor %d)", p.ImportPath, at, i, below)
+			}
+		}
+	}
+}

@@ -1,0 +1,78 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/berthhq/berth/appliance"
+)
+
+// CreateApp adds an app. A provisional one is gone after a restart unless
+// GoLive has been called for it.
+func (s *Store) CreateApp(ctx context.Context, name appliance.AppName, provisional bool) error {
+	_, err := s.db.ExecContext(ctx, `
+		INSERT INTO apps (name, created_at, provisional, live_generation, live_release) VALUES (?, ?, ?, '', 0)`,
+		name, now(), provisional)
+	if isDuplicate(err) {
+		return fmt.Errorf("app %s %w", name, appliance.ErrExists)
+	}
+	return err
+}
+
+// App returns the app called name.
+func (s *Store) App(ctx context.Context, name appliance.AppName) (appliance.App, error) {
+	apps, err := query(ctx, s, app, `
+		SELECT name, created_at, provisional, live_generation, live_release FROM apps WHERE name = ?`, name)
+	if err != nil {
+		return appliance.App{}, err
+	}
+	if len(apps) == 0 {
+		return appliance.App{}, &appliance.NoAppError{App: name}
+	}
+	return apps[0], nil
+}
+
+// Apps returns every app, by name.
+func (s *Store) Apps(ctx context.Context) ([]appliance.App, error) {
+	return query(ctx, s, app, `
+		SELECT name, created_at, provisional, live_generation, live_release FROM apps ORDER BY name`)
+}
+
+// DestroyApp forgets an app and all that belongs to it, but not its events.
+func (s *Store) DestroyApp(ctx context.Context, name appliance.AppName) error {
+	result, err := s.db.ExecContext(ctx, `DELETE FROM apps WHERE name = ?`, name)
+	if err != nil {
+		return err
+	}
+	return affected(result, &appliance.NoAppError{App: name})
+}
+
+// GoLive records which generation should serve the app from now on. It makes
+// a provisional app a real one.
+func (s *Store) GoLive(ctx context.Context, name appliance.AppName, release int, generation appliance.Generation) error {
+	result, err := s.db.ExecContext(ctx, `
+		UPDATE apps SET live_release = ?, live_generation = ?, provisional = 0 WHERE name = ?`, release, generation, name)
+	if err != nil {
+		return err
+	}
+	return affected(result, &appliance.NoAppError{App: name})
+}
+
+func app(rows *sql.Rows) (a appliance.App, err error) {
+	var at string
+	if err := rows.Scan(&a.Name, &at, &a.Provisional, &a.Live, &a.LiveRelease); err != nil {
+		return a, err
+	}
+	a.CreatedAt, err = parseTime(at)
+	return a, err
+}
+
+// noRows makes sql's error for an empty result the caller's.
+func noRows(err, none error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return none
+	}
+	return err
+}

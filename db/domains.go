@@ -1,0 +1,40 @@
+package db
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/berthhq/berth/appliance"
+)
+
+// Domains returns the hosts that were added to the app, by name.
+func (s *Store) Domains(ctx context.Context, name appliance.AppName) ([]string, error) {
+	return query(ctx, s, text, `SELECT host FROM domains WHERE app = ? ORDER BY host`, name)
+}
+
+// DomainOwner returns the app that host was added to, or ErrNotFound.
+func (s *Store) DomainOwner(ctx context.Context, host string) (owner appliance.AppName, err error) {
+	err = s.db.QueryRowContext(ctx, `SELECT app FROM domains WHERE host = ?`, host).Scan(&owner)
+	return owner, noRows(err, fmt.Errorf("domain %s %w", host, appliance.ErrNotFound))
+}
+
+// AddDomain adds a host to an app. A host leads to one app only.
+func (s *Store) AddDomain(ctx context.Context, name appliance.AppName, host string) error {
+	_, err := s.db.ExecContext(ctx, `INSERT INTO domains (host, app) VALUES (?, ?)`, host, name)
+	switch {
+	case isMissingParent(err):
+		return &appliance.NoAppError{App: name}
+	case isDuplicate(err):
+		return fmt.Errorf("domain %s %w", host, appliance.ErrExists)
+	}
+	return err
+}
+
+// RemoveDomain takes a host from an app.
+func (s *Store) RemoveDomain(ctx context.Context, name appliance.AppName, host string) error {
+	result, err := s.db.ExecContext(ctx, `DELETE FROM domains WHERE app = ? AND host = ?`, name, host)
+	if err != nil {
+		return err
+	}
+	return affected(result, fmt.Errorf("domain %s of %s %w", host, name, appliance.ErrNotFound))
+}

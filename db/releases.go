@@ -1,0 +1,66 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/berthhq/berth/appliance"
+)
+
+// AddRelease keeps r as the app's next release and returns it with its
+// version and time.
+func (s *Store) AddRelease(ctx context.Context, r appliance.Release) (appliance.Release, error) {
+	env, err := json.Marshal(r.Env)
+	if err != nil {
+		return r, err
+	}
+	procfile, err := json.Marshal(r.Procfile)
+	if err != nil {
+		return r, err
+	}
+	at := now()
+	err = s.db.QueryRowContext(ctx, `
+		INSERT INTO releases (app, version, image, builder, stack, commit_id, env, procfile, port, reason, actor, created_at)
+		SELECT ?1, COALESCE(MAX(version), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 FROM releases WHERE app = ?1
+		RETURNING version`,
+		r.App, r.Image, r.Builder, r.Stack, r.Commit, string(env), string(procfile), r.Port, r.Reason, r.Actor, at).Scan(&r.Version)
+	if err != nil {
+		return r, err
+	}
+	r.CreatedAt, err = parseTime(at)
+	return r, err
+}
+
+const releaseColumns = `app, version, image, builder, stack, commit_id, env, procfile, port, reason, actor, created_at`
+
+// Release returns one release of an app.
+func (s *Store) Release(ctx context.Context, name appliance.AppName, version int) (appliance.Release, error) {
+	list, err := query(ctx, s, release, `SELECT `+releaseColumns+` FROM releases WHERE app = ? AND version = ?`, name, version)
+	if err != nil {
+		return appliance.Release{}, err
+	}
+	if len(list) == 0 {
+		return appliance.Release{}, fmt.Errorf("release v%d of %s %w", version, name, appliance.ErrNotFound)
+	}
+	return list[0], nil
+}
+
+// Releases returns an app's last n releases, newest first, or all when n is
+// negative.
+func (s *Store) Releases(ctx context.Context, name appliance.AppName, n int) ([]appliance.Release, error) {
+	return query(ctx, s, release, `
+		SELECT `+releaseColumns+` FROM releases WHERE app = ? ORDER BY version DESC LIMIT ?`, name, n)
+}
+
+func release(rows *sql.Rows) (r appliance.Release, err error) {
+	var env, procfile, at string
+	err = rows.Scan(&r.App, &r.Version, &r.Image, &r.Builder, &r.Stack, &r.Commit, &env, &procfile, &r.Port, &r.Reason, &r.Actor, &at)
+	if err != nil {
+		return r, err
+	}
+	r.CreatedAt, err = parseTime(at)
+	return r, errors.Join(err, json.Unmarshal([]byte(env), &r.Env), json.Unmarshal([]byte(procfile), &r.Procfile))
+}

@@ -1,0 +1,46 @@
+package db
+
+import (
+	"context"
+
+	"github.com/berthhq/berth/appliance"
+)
+
+// Setting returns a setting of the appliance, or "".
+func (s *Store) Setting(ctx context.Context, name string) (value string, err error) {
+	err = s.db.QueryRowContext(ctx, `SELECT value FROM settings WHERE name = ?`, name).Scan(&value)
+	return value, noRows(err, nil)
+}
+
+// Set changes a setting of the appliance; "" takes it back.
+func (s *Store) Set(ctx context.Context, name, value string) error {
+	if value == "" {
+		_, err := s.db.ExecContext(ctx, `DELETE FROM settings WHERE name = ?`, name)
+		return err
+	}
+	_, err := s.db.ExecContext(ctx, `
+		INSERT INTO settings (name, value) VALUES (?, ?)
+		ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, value)
+	return err
+}
+
+// AppSetting returns a setting of an app, or "".
+func (s *Store) AppSetting(ctx context.Context, app appliance.AppName, name string) (value string, err error) {
+	err = s.db.QueryRowContext(ctx, `SELECT value FROM app_settings WHERE app = ? AND name = ?`, app, name).Scan(&value)
+	return value, noRows(err, nil)
+}
+
+// SetApp changes a setting of an app; "" takes it back.
+func (s *Store) SetApp(ctx context.Context, app appliance.AppName, name, value string) error {
+	if value == "" {
+		_, err := s.db.ExecContext(ctx, `DELETE FROM app_settings WHERE app = ? AND name = ?`, app, name)
+		return err
+	}
+	_, err := s.db.ExecContext(ctx, `
+		INSERT INTO app_settings (app, name, value) VALUES (?, ?, ?)
+		ON CONFLICT (app, name) DO UPDATE SET value = excluded.value`, app, name, value)
+	if isMissingParent(err) {
+		return &appliance.NoAppError{App: app}
+	}
+	return err
+}

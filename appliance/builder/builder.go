@@ -1,0 +1,77 @@
+// Package builder knows the ways of turning an app's source into an image.
+package builder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"github.com/berthhq/berth/appliance"
+)
+
+// A Builder is one way of building.
+type Builder interface {
+	// Name is what a release remembers: "dockerfile", "buildpacks".
+	Name() string
+
+	// Detect says whether the builder wants the source, and why, in words
+	// that the pusher reads: "Dockerfile found".
+	Detect(source fs.FS) (reason string, ok bool)
+
+	// Build makes req.Tag. The error of source that cannot be built names
+	// what is wrong with it and carries a hint.
+	Build(ctx context.Context, e appliance.Engine, req Request) (Result, error)
+}
+
+// A Request is what a builder needs for one build.
+type Request struct {
+	App    appliance.AppName
+	Tag    appliance.Image
+	Source string // the directory that holds the source
+	Commit string
+	Env    map[string]string // the app's config; it never lands in an image
+	Stack  appliance.Image   // what buildpacks build on
+
+	Out  io.Writer                        // indents what is written to it
+	Step func(format string, args ...any) // prints a headline
+}
+
+// A Result is what came of a build.
+type Result struct {
+	Image    appliance.Image
+	Procfile appliance.Procfile
+	Port     int             // what web listens on when PORT tells it nothing else
+	Stack    appliance.Image // "" when the source chose its own base
+}
+
+// DefaultPort is what PORT says to an app that names no port of its own, as
+// on Heroku and Dokku.
+const DefaultPort = 5000
+
+// For returns the first of builders that wants the source, and its reason.
+func For(source fs.FS, builders ...Builder) (Builder, string, error) {
+	if entries, err := fs.ReadDir(source, "."); err != nil {
+		return nil, "", fmt.Errorf("read the source: %w", err)
+	} else if len(entries) == 0 {
+		return nil, "", appliance.WithHint(errors.New("the source is empty"),
+			"commit something to deploy: a package.json, a go.mod, an index.html or a Dockerfile")
+	}
+	for _, b := range builders {
+		if reason, ok := b.Detect(source); ok {
+			return b, reason, nil
+		}
+	}
+	return nil, "", errNothingRecognised()
+}
+
+// errNothingRecognised is a new error each time, because hints are values.
+func errNothingRecognised() error {
+	return appliance.WithHint(
+		errors.New("nothing here that can be built: no Dockerfile, Procfile, package.json, go.mod, static.json or index.html in the root of the repository"),
+		"commit one of them to the root of the repository and push again; "+docs+" says what each gives")
+}
+
+// docs is where the builders are explained.
+const docs = "https://github.com/berthhq/berth/blob/main/docs/buildpacks.md"

@@ -1,0 +1,128 @@
+package builder
+
+import (
+	"archive/tar"
+	"bytes"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+
+	"github.com/berthhq/berth/appliance"
+)
+
+// uid and gid own the source, the cache and the processes of every app.
+const (
+	uid = 1000
+	gid = 1000
+)
+
+// A tarStream is a tar that is written while it is read. Close ends the
+// writing and waits for it.
+type tarStream struct {
+	*io.PipeReader
+	done chan struct{}
+}
+
+func (s *tarStream) Close() error {
+	err := s.PipeReader.Close()
+	<-s.done
+	return err
+}
+
+// sourceTar packs the source for the build container. It says on out which
+// symbolic links it left out.
+func sourceTar(source *os.Root, out io.Writer) *tarStream {
+	pr, pw := io.Pipe()
+	s := &tarStream{pr, make(chan struct{})}
+	go func() {
+		defer close(s.done)
+		tw := tar.NewWriter(pw)
+		err := fs.WalkDir(source.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+			if err != nil || name == "." {
+				return err
+			}
+			return addToTar(tw, source, name, d, out)
+		})
+		if err == nil {
+			err = tw.Close()
+		}
+		pw.CloseWithError(err)
+	}()
+	return s
+}
+
+func addToTar(tw *tar.Writer, source *os.Root, name string, d fs.DirEntry, out io.Writer) error {
+	info, err := d.Info()
+	if err != nil {
+		return err
+	}
+	h := &tar.Header{Name: name, Mode: int64(info.Mode().Perm()), ModTime: info.ModTime(), Uid: uid, Gid: gid}
+	switch info.Mode().Type() {
+	case fs.ModeDir:
+		h.Name += "/"
+		h.Typeflag = tar.TypeDir
+		return tw.WriteHeader(h)
+	case fs.ModeSymlink:
+		h.Typeflag = tar.TypeSymlink
+		if h.Linkname, err = source.Readlink(name); err != nil {
+			return err
+		}
+		// Docker refuses a whole archive for one link that leads out of it.
+		// Inside a container such a link would lead nowhere anyway.
+		if !filepath.IsAbs(h.Linkname) && !filepath.IsLocal(path.Join(path.Dir(name), h.Linkname)) {
+			fmt.Fprintf(out, "left out the link %q: it leads out of the source, to %q\n", name, h.Linkname)
+			return nil
+		}
+		return tw.WriteHeader(h)
+	case 0:
+		return addFileToTar(tw, source, h)
+	}
+	return nil // sockets, pipes and devices are nothing that git can hold
+}
+
+func addFileToTar(tw *tar.Writer, source *os.Root, h *tar.Header) error {
+	f, err := source.Open(h.Name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	h.Typeflag, h.Size = tar.TypeReg, info.Size()
+	if err := tw.WriteHeader(h); err != nil {
+		return err
+	}
+	_, err = io.Copy(tw, f)
+	return err
+}
+
+var configKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// envTar packs the app's config the way that buildpacks want it: a file per
+// key, which holds the value as it is.
+func envTar(env map[string]string) ([]byte, error) {
+	var b bytes.Buffer
+	tw := tar.NewWriter(&b)
+	for _, key := range slices.Sorted(maps.Keys(env)) {
+		if !configKey.MatchString(key) {
+			return nil, fmt.Errorf("%w config key %q", appliance.ErrInvalid, key)
+		}
+		h := &tar.Header{Name: key, Typeflag: tar.TypeReg, Mode: 0o600, Uid: uid, Gid: gid, Size: int64(len(env[key]))}
+		if err := tw.WriteHeader(h); err != nil {
+			return nil, err
+		}
+		if _, err := io.WriteString(tw, env[key]); err != nil {
+			return nil, err
+		}
+	}
+	err := tw.Close()
+	return b.Bytes(), err
+}

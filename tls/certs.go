@@ -1,0 +1,131 @@
+// Package certs gets, keeps and renews the certificates of the hosts that the
+// router serves: from a public CA by ACME where it can, from Berth's own local
+// CA where it must. It lives in the folder tls/ but is not called tls, so that
+// tls always means crypto/tls.
+package certs
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+	"go.uber.org/zap"
+)
+
+// A Config says how certificates are got and where they are kept.
+type Config struct {
+	Storage certmagic.Storage // where everything is kept
+	ACME    ACME
+
+	// HTTPPort and HTTPSPort are the ports of this machine at which the CA's
+	// challenges arrive; 80 and 443 if 0.
+	HTTPPort, HTTPSPort int
+
+	// Roots are trusted for the ACME directory; the system's if nil.
+	Roots *x509.CertPool
+
+	// Serves tells whether host is an app's. Nothing is ever ordered or signed
+	// for another, so it must hold by the time a host is managed. It is asked
+	// in handshakes: it must be fast.
+	Serves func(host string) bool
+
+	// Notify hears of every certificate obtained, renewed or failed. It may be
+	// nil. It must not call the manager's Close.
+	Notify func(ctx context.Context, e Event)
+
+	Log *slog.Logger // nil for none
+}
+
+// ACME are the settings that a person may change at any time.
+type ACME struct {
+	Directory string // Let's Encrypt's if ""
+	Email     string // where the CA may write to; none if ""
+}
+
+// An Event is something that happened to the certificate of a host.
+type Event struct {
+	Host string
+	Kind string // "obtained", "renewed" or "failed"
+	Err  error  // why, if it failed
+}
+
+// The kinds of event.
+const (
+	Obtained = "obtained"
+	Renewed  = "renewed"
+	Failed   = "failed"
+)
+
+// A Manager has the certificates.
+type Manager struct {
+	cfg   Config
+	local *localCA
+	cache *certmagic.Cache // the public certificates in memory
+
+	// magic orders by the ACME settings of the moment. It is not behind mu
+	// because certmagic asks for it while it holds a lock of its own.
+	magic atomic.Pointer[certmagic.Config]
+
+	ctx    context.Context // of all orders
+	cancel context.CancelFunc
+	orders sync.WaitGroup
+
+	mu    sync.Mutex // guards hosts and starting orders
+	acme  ACME
+	hosts map[string]*host // those managed
+}
+
+// New returns a manager whose local CA is loaded, or made if there is none
+// yet. Close it.
+func New(ctx context.Context, cfg Config) (*Manager, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Notify == nil {
+		cfg.Notify = func(context.Context, Event) {}
+	}
+	local, err := loadLocalCA(ctx, cfg.Storage)
+	if err != nil {
+		return nil, fmt.Errorf("local CA: %w", err)
+	}
+	m := &Manager{cfg: cfg, local: local, acme: cfg.ACME, hosts: map[string]*host{}}
+	m.ctx, m.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	m.cache = certmagic.NewCache(certmagic.CacheOptions{
+		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return m.magic.Load(), nil },
+		Logger:           zap.NewNop(),
+	})
+	m.magic.Store(m.configure(cfg.ACME))
+	return m, nil
+}
+
+// RootPEM returns the local CA's root certificate, for those who want to trust
+// it. It does not have the key.
+func (m *Manager) RootPEM() []byte { return m.local.rootPEM() }
+
+// Close stops orders and renewals, and waits for the orders. Certificates that
+// are in memory can still be served.
+func (m *Manager) Close() {
+	m.mu.Lock()
+	m.cancel()
+	m.mu.Unlock()
+	m.orders.Wait()
+
+	// A renewal's check of many certificates does not listen while it waits
+	// for a CA that does not answer. It ends by itself; ending the process
+	// must not wait for it.
+	stopped := make(chan struct{})
+	go func() {
+		m.cache.Stop()
+		close(stopped)
+	}()
+	select {
+	case <-stopped:
+	case <-time.After(5 * time.Second):
+		m.cfg.Log.Warn("certificates: a renewal check is still waiting for the CA")
+	}
+}

@@ -1,0 +1,67 @@
+package certs
+
+import (
+	"crypto/x509"
+	"net"
+	"time"
+)
+
+// A Status is what certs:report shows of a host.
+type Status struct {
+	Kind     string // "public", "local", or "pending": local until the public one is there
+	Issuer   string // who signed what is served now
+	NotAfter time.Time
+	Err      error // why the last attempt to get or renew a public one failed
+}
+
+// The kinds of status.
+const (
+	KindPublic  = "public"
+	KindLocal   = "local"
+	KindPending = "pending"
+)
+
+// Status tells what host is served with. It is zero for a host that is not
+// managed.
+func (m *Manager) Status(name string) Status {
+	name = normal(name)
+	m.mu.Lock()
+	h := m.hosts[name]
+	var s Status
+	if h != nil {
+		s.Err = h.err
+	}
+	m.mu.Unlock()
+	if h == nil {
+		return Status{}
+	}
+	if cert, ok := m.public(nil, name); ok {
+		s.Kind, s.Issuer, s.NotAfter = KindPublic, issuerName(cert.Leaf), cert.Leaf.NotAfter
+		return s
+	}
+	s.Kind = KindLocal
+	if h.stop != nil {
+		s.Kind = KindPending
+	}
+	if leaf, err := m.local.leaf(name); err == nil {
+		s.Issuer, s.NotAfter = issuerName(leaf.Leaf), leaf.Leaf.NotAfter
+	}
+	return s
+}
+
+// issuerName is "Let's Encrypt R11", or what there is of that.
+func issuerName(leaf *x509.Certificate) string {
+	name := leaf.Issuer.CommonName
+	if o := leaf.Issuer.Organization; len(o) > 0 {
+		name = o[0] + " " + name
+	}
+	return name
+}
+
+// hostname is hostport without the port, if it has one.
+func hostname(hostport string) string {
+	if host, _, err := net.SplitHostPort(hostport); err == nil {
+		return host
+	}
+	return hostport
+}

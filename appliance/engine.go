@@ -68,6 +68,10 @@ type Engine interface {
 	// process still uses.
 	Prune(ctx context.Context, app AppName, keep ...Image) error
 
+	// Sweep removes what runs that were interrupted by our own end have left.
+	// It is for the start, when no run is under way.
+	Sweep(ctx context.Context) error
+
 	// Destroy removes all there is of app: processes, images, volumes,
 	// networks. Destroying twice is no error.
 	Destroy(ctx context.Context, app AppName) error
@@ -149,6 +153,7 @@ type ProcessSpec struct {
 	Mounts     []Mount
 	Port       int // what the process listens on; 0 if nothing
 	Replicas   int
+	First      int // the index of the first of them; 1 if 0
 }
 
 // A Mount shares a volume of the app with a process. The engine makes the
@@ -168,6 +173,8 @@ type Process struct {
 	Generation Generation
 	Addr       string // host:port to reach it on; "" if it listens on nothing or does not run
 	Running    bool
+	Restarting bool // it has ended and the engine is about to start it again
+	Kept       bool // Keep was called for it
 	Restarts   int
 	ExitStatus int  // of its last end; only when it does not run
 	OOM        bool // its last end was for want of memory

@@ -1,0 +1,49 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// errCut is why a request ended that was still under way at the limit.
+var errCut = errors.New("cut at the end of the drain")
+
+// A Report tells how the requests ended that a generation was serving when it
+// was replaced.
+type Report struct {
+	Served int // to their end, or until the visitor had enough
+	Failed int // because the target could not be reached or broke off
+	Cut    int // by us, at the limit
+	Took   time.Duration
+}
+
+// Drain returns when every request that the generation was serving has ended.
+// After limit it cuts what is left, WebSockets among it. When ctx ends first,
+// it returns at once and cuts nothing. A nil generation has nothing to drain.
+func (g *Generation) Drain(ctx context.Context, limit time.Duration) Report {
+	if g == nil {
+		return Report{}
+	}
+	began := time.Now()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-g.idle:
+	case <-ctx.Done():
+	case <-timer.C:
+		g.cut()
+		select {
+		case <-g.idle:
+		case <-ctx.Done():
+		}
+	}
+	// Those that were in use at the time of the switch are idle now.
+	g.closeIdle()
+	return Report{
+		Served: int(g.ended.served.Load() - g.before.served.Load()),
+		Failed: int(g.ended.failed.Load() - g.before.failed.Load()),
+		Cut:    int(g.ended.cut.Load() - g.before.cut.Load()),
+		Took:   time.Since(began),
+	}
+}

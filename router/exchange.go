@@ -1,0 +1,169 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httputil"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// errNoTarget says that a service has no process to send a request to.
+var errNoTarget = errors.New("no web process")
+
+// An exchange is one request and its answer, from joining a generation to
+// leaving it. It is the transport of its own reverse proxy.
+type exchange struct {
+	gen    *Generation
+	w      *response
+	id     string
+	target *target // has the request now; nil if none has
+	failed bool    // the target could not be reached or broke off
+
+	uploadFailed atomic.Bool // the visitor broke off; set by the transport's goroutine
+}
+
+// serve answers a request that has joined the generation, and has it leave.
+func (g *Generation) serve(w http.ResponseWriter, req *http.Request) {
+	ctx, cancel := context.WithCancelCause(req.Context())
+	x := &exchange{gen: g, w: &response{ResponseWriter: w}, id: requestID(req)}
+	uncut := context.AfterFunc(g.cutting, func() {
+		cancel(errCut)
+		x.w.cut()
+	})
+	defer func() {
+		wasCut := !uncut()
+		x.w.end()
+		cancel(nil)
+		x.at(nil)
+		switch {
+		case wasCut:
+			g.count(cut)
+		case x.failed:
+			g.count(failed)
+		default:
+			g.count(served)
+		}
+		g.leave()
+	}()
+
+	if req.Method == http.MethodConnect || req.URL.Opaque != "" {
+		http.Error(w, "this is not a proxy", http.StatusBadRequest)
+		return
+	}
+	if req.ProtoMajor == 1 && req.ContentLength != 0 {
+		// Otherwise net/http reads the whole request before it sends the
+		// first byte of the answer, and an app cannot talk both ways.
+		// A server that cannot do it loses no more than that.
+		_ = http.NewResponseController(w).EnableFullDuplex()
+	}
+	proxy := httputil.ReverseProxy{
+		Rewrite:        x.rewrite,
+		Transport:      x,
+		ModifyResponse: x.watch,
+		ErrorHandler:   x.fail,
+		FlushInterval:  -1,
+		BufferPool:     buffers,
+		ErrorLog:       g.debug,
+	}
+	proxy.ServeHTTP(x.w, req.WithContext(ctx))
+}
+
+// RoundTrip sends the request to a target. As long as none has accepted a
+// connection, it tries the others, and all of them again.
+func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
+	giveUp := time.Now().Add(patience)
+	pause := 10 * time.Millisecond
+	var tried []*target
+	var last error
+	for {
+		t := x.gen.pick(tried)
+		if t == nil && len(tried) == 0 {
+			return nil, errNoTarget
+		}
+		if t == nil {
+			if time.Now().After(giveUp) {
+				return nil, last
+			}
+			select {
+			case <-time.After(pause):
+			case <-req.Context().Done():
+				return nil, context.Cause(req.Context())
+			}
+			pause = min(2*pause, 100*time.Millisecond)
+			tried = tried[:0]
+			continue
+		}
+		res, err := x.try(t, req)
+		if _, dialing := errors.AsType[*dialError](err); !dialing || req.Context().Err() != nil {
+			return res, err
+		}
+		last = err
+		tried = append(slices.Clip(tried), t)
+	}
+}
+
+func (x *exchange) try(t *target, req *http.Request) (*http.Response, error) {
+	x.at(t)
+	out := req.WithContext(req.Context())
+	u := *req.URL
+	u.Scheme, u.Host = "http", t.addr
+	out.URL = &u
+	if req.Body != nil {
+		out.Body = &upload{req.Body, &x.uploadFailed}
+	}
+	return t.transport.RoundTrip(out)
+}
+
+// at notes which target has the request now.
+func (x *exchange) at(t *target) {
+	if x.target != nil {
+		x.target.outstanding.Add(-1)
+	}
+	if x.target = t; t != nil {
+		t.outstanding.Add(1)
+	}
+}
+
+// watch notices when the target breaks off its answer.
+func (x *exchange) watch(res *http.Response) error {
+	if res.StatusCode != http.StatusSwitchingProtocols {
+		res.Body = &download{res.Body, x, res.Request.Context()}
+	}
+	return nil
+}
+
+// An upload is the body of a request. Its Close does nothing: a transport
+// closes the body when it could not connect, but the next target needs it.
+type upload struct {
+	body   io.Reader
+	failed *atomic.Bool
+}
+
+func (u *upload) Read(b []byte) (int, error) {
+	n, err := u.body.Read(b)
+	if err != nil && err != io.EOF {
+		u.failed.Store(true)
+	}
+	return n, err
+}
+
+func (u *upload) Close() error { return nil }
+
+// A download is the body of an answer.
+type download struct {
+	io.ReadCloser
+	x   *exchange
+	ctx context.Context
+}
+
+func (d *download) Read(b []byte) (int, error) {
+	n, err := d.ReadCloser.Read(b)
+	if err != nil && err != io.EOF && d.ctx.Err() == nil {
+		d.x.failed = true
+	}
+	return n, err
+}

@@ -1,0 +1,51 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+)
+
+// fail answers a request that the target has not answered.
+func (x *exchange) fail(_ http.ResponseWriter, req *http.Request, err error) {
+	cause := context.Cause(req.Context())
+	if cause != nil && !errors.Is(cause, errCut) || x.uploadFailed.Load() && cause == nil || x.w.hijacked() {
+		// The visitor has gone, or has a WebSocket that never came to be.
+		// Returning would send an empty 200.
+		panic(http.ErrAbortHandler)
+	}
+	// A service without a process is not out of order.
+	x.failed = !errors.Is(err, errNoTarget)
+	if x.failed {
+		addr := ""
+		if x.target != nil {
+			addr = x.target.addr
+		}
+		x.gen.log.LogAttrs(req.Context(), slog.LevelWarn, "request failed",
+			slog.String("service", x.gen.name), slog.String("target", addr),
+			slog.String("request", x.id), slog.Any("error", err))
+	}
+	if cause != nil && req.ProtoMajor == 1 {
+		x.w.Header().Set("Connection", "close")
+	}
+	// Not to x.w: a cut answer may not be written any more, but this page may.
+	pageFor(err, cause).write(x.w.ResponseWriter, req, x.id)
+}
+
+func pageFor(err, cause error) *page {
+	if cause != nil {
+		return cutOff
+	}
+	if errors.Is(err, errNoTarget) {
+		return noProcess
+	}
+	if d, ok := errors.AsType[*dialError](err); ok {
+		if n, ok := errors.AsType[net.Error](d.error); ok && n.Timeout() {
+			return notReached
+		}
+		return refused
+	}
+	return brokeOff
+}

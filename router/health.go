@@ -1,0 +1,139 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// ErrUnhealthy says that a target has not passed its health check in time.
+var ErrUnhealthy = errors.New("unhealthy")
+
+// attemptTimeout is for one question and its answer.
+const attemptTimeout = 5 * time.Second
+
+// A HealthCheck says what a target must answer before it gets traffic.
+type HealthCheck struct {
+	// Path must answer 2xx or 3xx. If it is "", whatever listens passes,
+	// unless it speaks HTTP and answers 5xx to GET /.
+	Path     string
+	TCP      bool          // only connect
+	Host     string        // the Host header to ask with; the target if ""
+	Timeout  time.Duration // for the whole wait; 60 s if 0
+	Interval time.Duration // 25 ms if 0
+}
+
+// errNotHTTP is what a target answers that accepted a connection and then
+// closed it, or said something that is no HTTP.
+var errNotHTTP = errors.New("the answer is not HTTP")
+
+// Wait polls target until it passes. If ctx ends first it returns the cause;
+// if Timeout does, an ErrUnhealthy that tells what the target did last.
+func (h HealthCheck) Wait(ctx context.Context, target string) error {
+	timeout, interval := h.Timeout, h.Interval
+	if timeout == 0 {
+		timeout = time.Minute
+	}
+	if interval == 0 {
+		interval = 25 * time.Millisecond
+	}
+	limited, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+
+	evidence := "it was not asked"
+	strange := 0
+	for {
+		err := h.ask(limited, target)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err == nil {
+			return nil
+		}
+		// A process that dies also closes its connections, so something that
+		// speaks no HTTP has to be there twice.
+		if errors.Is(err, errNotHTTP) {
+			strange++
+		} else {
+			strange = 0
+		}
+		if h.Path == "" && strange == 2 {
+			return nil
+		}
+		// What the last attempt had to say is worth little if it was the
+		// whole wait that ended.
+		if limited.Err() == nil || evidence == "it was not asked" {
+			evidence = err.Error()
+		}
+		select {
+		case <-limited.Done():
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return fmt.Errorf("%w: %s after %s", ErrUnhealthy, evidence, timeout)
+		case <-time.After(interval):
+		}
+	}
+}
+
+// ask asks once.
+func (h HealthCheck) ask(ctx context.Context, target string) error {
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+
+	conn, err := dial(ctx, "tcp", target)
+	if err != nil {
+		return dialEvidence(err)
+	}
+	defer conn.Close()
+	if h.TCP {
+		return nil
+	}
+
+	path := "/" + strings.TrimPrefix(h.Path, "/")
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+target+path, nil)
+	if err != nil {
+		return fmt.Errorf("health check path %q: %w", h.Path, err)
+	}
+	req.Host = h.Host
+	req.Header.Set("User-Agent", "Berth health check")
+	res, err := roundTrip(req, conn)
+	if n, ok := errors.AsType[net.Error](err); ok && n.Timeout() || ctx.Err() != nil {
+		return fmt.Errorf("GET %s got no answer", path)
+	}
+	if err != nil {
+		return fmt.Errorf("GET %s: %w", path, errNotHTTP)
+	}
+	defer res.Body.Close()
+	if res.StatusCode < 400 || h.Path == "" && res.StatusCode < 500 {
+		return nil
+	}
+	return fmt.Errorf("GET %s answered %s", path, res.Status)
+}
+
+// roundTrip sends req over conn. It is a transport with that one connection,
+// so a redirect is an answer, and nothing is kept.
+func roundTrip(req *http.Request, conn net.Conn) (*http.Response, error) {
+	t := &http.Transport{
+		DialContext:       func(context.Context, string, string) (net.Conn, error) { return conn, nil },
+		DisableKeepAlives: true,
+	}
+	return t.RoundTrip(req)
+}
+
+// dialEvidence says why there was no connection, without the address, which
+// means nothing to the app's owner.
+func dialEvidence(err error) error {
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		return errno
+	}
+	if n, ok := errors.AsType[net.Error](err); ok && n.Timeout() {
+		return errors.New("no connection in time")
+	}
+	return err
+}

@@ -1,0 +1,88 @@
+package router
+
+import (
+	"bufio"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// A response is a ResponseWriter that another goroutine can cut, whatever the
+// handler is waiting for: the visitor's next byte, room in the visitor's
+// receive window, or a WebSocket.
+type response struct {
+	http.ResponseWriter
+
+	mu    sync.Mutex
+	begun bool     // the answer's header has been written
+	ended bool     // the handler has returned, so the connection is no longer ours
+	isCut bool     // cut has been called
+	conn  net.Conn // set when hijacked
+}
+
+// Unwrap is for http.ResponseController.
+func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *response) WriteHeader(status int) {
+	if status >= 200 {
+		w.mu.Lock()
+		w.begun = true
+		if w.isCut {
+			w.stopWriting()
+		}
+		w.mu.Unlock()
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.conn = conn
+	if w.isCut {
+		conn.Close()
+	}
+	return conn, rw, nil
+}
+
+// cut has everything return that waits for the visitor. An answer that has
+// not begun can still be written, so that the visitor gets a page.
+func (w *response) cut() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.isCut = true
+	if w.ended {
+		return
+	}
+	if w.conn != nil {
+		w.conn.Close()
+		return
+	}
+	// Only servers without deadlines refuse, and there is nothing else to try.
+	_ = http.NewResponseController(w.ResponseWriter).SetReadDeadline(time.Unix(1, 0))
+	if w.begun {
+		w.stopWriting()
+	}
+}
+
+func (w *response) stopWriting() {
+	// As above.
+	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Unix(1, 0))
+}
+
+func (w *response) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ended = true
+}
+
+func (w *response) hijacked() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.conn != nil
+}

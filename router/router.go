@@ -1,0 +1,72 @@
+// Package router is the front door: it sends each request to the processes
+// that serve its host, and moves a host from one generation of processes to
+// the next without losing a request. It knows hosts and addresses only.
+//
+// A request looks its host up in a table that never changes (a change stores
+// a new table), joins the generation found there, and is counted by it until
+// the last byte of the answer has gone. That count is what makes Drain exact:
+// when it returns, nothing is under way on the old processes any more, and
+// they may be stopped.
+package router
+
+import (
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+)
+
+// A Router answers every request that comes to the machine: with a service,
+// with one of the appliance's own pages, or with a page that says there is
+// nothing here.
+type Router struct {
+	log   *slog.Logger
+	table atomic.Pointer[table]
+
+	mu sync.Mutex // held while a new table is made of the current one
+}
+
+// New returns a router that serves nothing yet.
+func New(log *slog.Logger) *Router {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	r := &Router{log: log}
+	r.table.Store(&table{})
+	return r
+}
+
+// Handle has h answer for host. The appliance's own hosts come before those of
+// services, which can neither take nor cover them.
+func (r *Router) Handle(host string, h http.Handler) {
+	r.change(func(t *table) { t.own[canonicalHost(host)] = h })
+}
+
+// Serves reports whether anything answers for host.
+func (r *Router) Serves(host string) bool {
+	t, host := r.table.Load(), canonicalHost(host)
+	return t.own[host] != nil || t.hosts[host] != nil
+}
+
+// ServeHTTP answers with what req's host leads to.
+func (r *Router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	host := canonicalHost(req.Host)
+	for {
+		t := r.table.Load()
+		if own := t.own[host]; own != nil {
+			own.ServeHTTP(w, req)
+			return
+		}
+		g := t.hosts[host]
+		if g == nil {
+			unknownHost.write(w, req, "")
+			return
+		}
+		// A generation that does not let us join has been replaced since
+		// the table was read. The next table is already there.
+		if g.join() {
+			g.serve(w, req)
+			return
+		}
+	}
+}

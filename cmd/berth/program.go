@@ -1,0 +1,274 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// How long a program that ends is left alone before it is started again.
+const (
+	firstDelay = 100 * time.Millisecond
+	lastDelay  = 10 * time.Second
+	steady     = 30 * time.Second // a program that ran as long begins with firstDelay
+)
+
+// A program is something that a supervisor keeps running.
+type program struct {
+	name  string
+	argv  []string
+	mark  string   // "KEY=value", in the environment of this program only
+	env   []string // of its process, without mark
+	out   *os.File // of its process; it may outlive the supervisor
+	grace time.Duration
+	log   *slog.Logger
+
+	// elsewhere, if set, finds a process of this program that somebody else
+	// has started. It is kept running, but not stopped.
+	elsewhere func() *os.Process
+
+	// ended, if set, is told that a process started elsewhere has ended. If it
+	// returns false then that was on purpose.
+	ended func() bool
+}
+
+// keep keeps one process of the program running until ctx is done. It then
+// stops the process, unless somebody else has started it.
+func (p *program) keep(ctx context.Context) {
+	delay := firstDelay
+	for ctx.Err() == nil {
+		process, ours := p.find()
+		if process == nil {
+			var err error
+			if process, err = p.start(); err != nil {
+				p.log.Error("start", "error", err, "again in", delay)
+			}
+			ours = true
+		} else {
+			p.log.Info("runs already", "pid", process.Pid, "ours", ours)
+		}
+		started := time.Now()
+		if process != nil {
+			if err := gone(ctx, process); err != nil {
+				break
+			}
+			how := reap(process)
+			if time.Since(started) >= steady {
+				delay = firstDelay
+			}
+			p.log.Warn("ended", "pid", process.Pid, "how", how, "again in", delay)
+			if !ours && !p.ended() {
+				p.await(ctx)
+				continue
+			}
+		}
+		pause(ctx, delay)
+		delay = min(2*delay, lastDelay)
+	}
+	p.stop()
+}
+
+// start starts a process of the program in a session of its own, so that a
+// Control-C at the supervisor's terminal is the supervisor's affair.
+func (p *program) start() (*os.Process, error) {
+	cmd := exec.Command(p.argv[0], p.argv[1:]...)
+	cmd.Dir = "/"
+	cmd.Env = append(slices.Clip(p.env), p.mark)
+	cmd.Stdout, cmd.Stderr = p.out, p.out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	p.log.Info("started", "pid", cmd.Process.Pid)
+	return cmd.Process, nil
+}
+
+// find returns the process of the program that runs, or nil, and whether a
+// supervisor of ours has started it.
+func (p *program) find() (process *os.Process, ours bool) {
+	for _, pid := range processes() {
+		env, err := os.ReadFile("/proc/" + pid + "/environ")
+		if err != nil || !slices.Contains(strings.Split(string(env), "\x00"), p.mark) {
+			continue
+		}
+		// What the program starts inherits its environment, but not its name.
+		if !p.is(pid) {
+			continue
+		}
+		n, _ := strconv.Atoi(pid) // processes returns numbers
+		if process, err := os.FindProcess(n); err == nil {
+			return process, true
+		}
+	}
+	if p.elsewhere == nil {
+		return nil, false
+	}
+	return p.elsewhere(), false
+}
+
+// is tells whether the process is the program itself, going by its name, its
+// first argument, and the session that start has made for it.
+func (p *program) is(pid string) bool {
+	argv := cmdline(pid)
+	if filepath.Base(argv[0]) != filepath.Base(p.argv[0]) {
+		return false
+	}
+	if len(p.argv) > 1 && (len(argv) < 2 || argv[1] != p.argv[1]) {
+		return false
+	}
+	n, _ := strconv.Atoi(pid) // it has a command line, so it is a process
+	session, _, errno := syscall.Syscall(syscall.SYS_GETSID, uintptr(n), 0, 0)
+	return errno == 0 && int(session) == n
+}
+
+// await returns when somebody else has started the program again.
+func (p *program) await(ctx context.Context) {
+	p.log.Info("was stopped on purpose: wait until it is started again")
+	for ctx.Err() == nil {
+		if process, _ := p.find(); process != nil {
+			return
+		}
+		pause(ctx, time.Second)
+	}
+}
+
+// stop asks the process that we have started to end, and ends it if it does
+// not.
+func (p *program) stop() {
+	process, ours := p.find()
+	if process == nil || !ours {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), p.grace)
+	defer cancel()
+	p.log.Info("stop", "pid", process.Pid)
+	process.Signal(syscall.SIGTERM) // one that has gone is found to be gone below
+	if gone(ctx, process) != nil {
+		p.log.Warn("kill", "pid", process.Pid, "after", p.grace)
+		process.Kill()
+		gone(context.Background(), process) // nothing survives SIGKILL
+	}
+	reap(process)
+}
+
+// gone returns nil when the process has ended, child or not, or why it gave
+// up waiting.
+func gone(ctx context.Context, process *os.Process) error {
+	var handle *os.File
+	err := process.WithHandle(func(pidfd uintptr) {
+		if fd, err := syscall.Dup(int(pidfd)); err == nil {
+			syscall.CloseOnExec(fd)
+			// The runtime waits only for files that do not block.
+			syscall.SetNonblock(fd, true)
+			handle = os.NewFile(uintptr(fd), "pidfd")
+		}
+	})
+	if errors.Is(err, os.ErrProcessDone) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer handle.Close()
+	stop := context.AfterFunc(ctx, func() { handle.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	conn, err := handle.SyscallConn()
+	if err != nil {
+		return err
+	}
+	// The handle of a process is readable once the process has ended.
+	waited := false
+	if err := conn.Read(func(uintptr) bool { first := !waited; waited = true; return !first }); err != nil {
+		return errors.Join(ctx.Err(), err)
+	}
+	return nil
+}
+
+// reap takes note of how a child of ours has ended. Others have a parent who
+// does.
+func reap(process *os.Process) string {
+	state, err := process.Wait()
+	if err != nil {
+		return "unknown"
+	}
+	return state.String()
+}
+
+// pause waits for d, or until ctx is done.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// processes lists the processes of this machine, by number.
+func processes() []string {
+	paths, _ := filepath.Glob("/proc/[1-9]*") // the pattern is right
+	for i, path := range paths {
+		paths[i] = filepath.Base(path)
+	}
+	return paths
+}
+
+// cmdline returns the command line of a process, or one empty word if there is
+// no such process.
+func cmdline(pid string) []string {
+	text, err := os.ReadFile("/proc/" + pid + "/cmdline")
+	if err != nil {
+		return []string{""}
+	}
+	return strings.Split(strings.TrimRight(string(text), "\x00"), "\x00")
+}
+
+// A docker is the engine of this machine, as far as a supervisor has to know.
+type docker struct {
+	argv    []string // "dockerd" if nil
+	pidFile string   // what dockerd writes; /var/run/docker.pid if ""
+}
+
+// program completes p so that it keeps dockerd running: ours, or one that the
+// machine's own init has started.
+func (d docker) program(p *program) *program {
+	if p.argv = d.argv; p.argv == nil {
+		p.argv = []string{"dockerd"}
+	}
+	pidFile := d.pidFile
+	if pidFile == "" {
+		pidFile = "/var/run/docker.pid"
+	}
+	p.elsewhere = func() *os.Process {
+		text, err := os.ReadFile(pidFile)
+		if err != nil {
+			return nil
+		}
+		pid := strings.TrimSpace(string(text))
+		argv := cmdline(pid)
+		if filepath.Base(argv[0]) != filepath.Base(p.argv[0]) {
+			return nil // the number went to somebody else
+		}
+		n, _ := strconv.Atoi(pid) // it has a command line
+		process, err := os.FindProcess(n)
+		if err != nil {
+			return nil
+		}
+		// Should it crash, then it is started as it was.
+		p.argv = argv
+		return process
+	}
+	// dockerd removes its pid file when it is asked to end, and only then.
+	p.ended = func() bool {
+		_, err := os.Stat(pidFile)
+		return !errors.Is(err, fs.ErrNotExist)
+	}
+	return p
+}

@@ -1,0 +1,124 @@
+package docker
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/docker/docker/api/types/build"
+	"github.com/moby/buildkit/session"
+	"github.com/moby/buildkit/session/filesync"
+
+	"github.com/berthhq/berth/appliance"
+)
+
+// Build makes an image from a directory that holds a Dockerfile, with
+// BuildKit. BuildKit asks for the files that it needs and has not got over a
+// session; no archive of the directory is sent.
+func (e *Engine) Build(ctx context.Context, spec appliance.BuildSpec) (appliance.Image, error) {
+	root, err := os.OpenRoot(spec.Dir)
+	if err != nil {
+		return "", fmt.Errorf("build: %w", err)
+	}
+	defer root.Close()
+	dockerfile := path.Clean(first(spec.Dockerfile, "Dockerfile"))
+	if err := checkDockerfile(root, dockerfile); err != nil {
+		return "", err
+	}
+	sent, stop, err := e.send(ctx, root, spec.App)
+	if err != nil {
+		return "", err
+	}
+	defer stop()
+
+	id := "berth-" + strings.ToLower(rand.Text())
+	// Hanging up asks BuildKit to stop; this makes sure of it.
+	defer context.AfterFunc(ctx, func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTime)
+		defer cancel()
+		_ = e.docker.BuildCancel(ctx, id) // nobody is left to be told
+	})()
+	args := map[string]*string{}
+	for k, v := range spec.Args {
+		args[k] = &v
+	}
+	answer, err := e.docker.ImageBuild(ctx, nil, build.ImageBuildOptions{
+		Version:       build.BuilderBuildKit,
+		RemoteContext: "client-session",
+		SessionID:     sent.ID(),
+		BuildID:       id,
+		Tags:          []string{string(spec.Tag)},
+		Dockerfile:    dockerfile,
+		BuildArgs:     args,
+		Labels:        e.labels(kindImage, spec.App),
+	})
+	if err != nil {
+		return "", explain("build", err)
+	}
+	defer answer.Body.Close()
+
+	out := spec.Out
+	if out == nil {
+		out = io.Discard
+	}
+	p := newProgress(out)
+	err = readMessages(answer.Body, p.message)
+	if ctx.Err() != nil {
+		return "", fmt.Errorf("build: %w", context.Cause(ctx))
+	}
+	if err != nil {
+		return "", p.explain(err)
+	}
+	return spec.Tag, nil
+}
+
+// checkDockerfile says what BuildKit would say less clearly.
+func checkDockerfile(root *os.Root, name string) error {
+	info, err := root.Stat(name)
+	if err != nil {
+		return appliance.WithHint(fmt.Errorf("%w: the Dockerfile cannot be read: %w", appliance.ErrInvalid, err),
+			"the Dockerfile must be a file in the repository")
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%w: %s is no file", appliance.ErrInvalid, name)
+	}
+	return nil
+}
+
+// send offers the files of root to BuildKit until stop is called.
+func (e *Engine) send(ctx context.Context, root *os.Root, app appliance.AppName) (sent *session.Session, stop func(), err error) {
+	files, err := newContext(root)
+	if err != nil {
+		return nil, nil, fmt.Errorf("build: %w", err)
+	}
+	// The same key each time: BuildKit then asks only for what has changed
+	// since the app's last build.
+	sent, err = session.NewSession(ctx, e.networkName(app))
+	if err != nil {
+		return nil, nil, fmt.Errorf("build: %w", err)
+	}
+	sent.Allow(filesync.NewFSSyncProvider(filesync.StaticDirSource{"context": files, "dockerfile": files}))
+
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		// When this fails the build does, and says so: it gets no files.
+		_ = sent.Run(ctx, e.dial)
+	}()
+	return sent, func() {
+		cancel()
+		_ = sent.Close() // it has served its time
+		<-done
+	}, nil
+}
+
+// dial opens the connection over which BuildKit calls back.
+func (e *Engine) dial(ctx context.Context, proto string, meta map[string][]string) (net.Conn, error) {
+	return e.docker.DialHijack(ctx, "/session", proto, meta)
+}

@@ -1,0 +1,131 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/client"
+
+	"github.com/berthhq/berth/appliance"
+)
+
+// Import makes an image named tag of a root file system.
+func (e *Engine) Import(ctx context.Context, tag appliance.Image, rootfs io.Reader) error {
+	answer, err := e.docker.ImageImport(ctx, image.ImportSource{Source: rootfs, SourceName: "-"}, string(tag),
+		image.ImportOptions{Changes: e.imageLabels("")})
+	if err != nil {
+		return explain("import "+string(tag), err)
+	}
+	defer answer.Close()
+	return wrap("import "+string(tag), readMessages(answer, nil))
+}
+
+// Inspect tells what an image is.
+func (e *Engine) Inspect(ctx context.Context, name appliance.Image) (appliance.ImageInfo, error) {
+	i, err := e.docker.ImageInspect(ctx, string(name))
+	if err != nil {
+		return appliance.ImageInfo{}, explain("image "+string(name), err)
+	}
+	info := appliance.ImageInfo{ID: i.ID, Size: i.Size}
+	if i.Config == nil {
+		return info, nil
+	}
+	info.Cmd = i.Config.Cmd
+	for p := range i.Config.ExposedPorts {
+		port, protocol, _ := strings.Cut(p, "/")
+		if n, err := strconv.Atoi(port); err == nil && (protocol == "" || protocol == "tcp") {
+			info.Ports = append(info.Ports, n)
+		}
+	}
+	slices.Sort(info.Ports)
+	return info, nil
+}
+
+// Prune removes the app's images but for those in keep and those in use.
+func (e *Engine) Prune(ctx context.Context, app appliance.AppName, keep ...appliance.Image) error {
+	needed := map[string]bool{} // by id
+	for _, name := range keep {
+		i, err := e.docker.ImageInspect(ctx, string(name))
+		if errdefs.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return explain("image "+string(name), err)
+		}
+		needed[i.ID] = true
+	}
+	containers, err := e.docker.ContainerList(ctx, container.ListOptions{All: true})
+	if err != nil {
+		return explain("list containers", err)
+	}
+	for _, c := range containers {
+		needed[c.ImageID] = true
+	}
+	return e.removeImages(ctx, app, func(i image.Summary) bool { return !needed[i.ID] })
+}
+
+// removeImages removes those of app's images that which says.
+func (e *Engine) removeImages(ctx context.Context, app appliance.AppName, which func(image.Summary) bool) error {
+	images, err := e.docker.ImageList(ctx, image.ListOptions{Filters: e.find(kindImage, app)})
+	if err != nil {
+		return explain("list images", err)
+	}
+	var errs []error
+	for _, i := range images {
+		if !which(i) {
+			continue
+		}
+		names := slices.DeleteFunc(i.RepoTags, func(tag string) bool { return tag == "<none>:<none>" })
+		if len(names) == 0 {
+			names = []string{i.ID}
+		}
+		for _, name := range names {
+			_, err := e.docker.ImageRemove(ctx, name, image.RemoveOptions{PruneChildren: true})
+			// Gone already, or taken into use since we looked.
+			if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
+				errs = append(errs, explain("remove image "+name, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// A response is one of the messages in which Docker tells of long work.
+type response struct {
+	ID    string          `json:"id"`
+	Aux   json.RawMessage `json:"aux"`
+	Error string          `json:"error"`
+}
+
+// readMessages reads messages to their end and returns the error that one of
+// them holds. Each of them is passed to seen, if that is set.
+func readMessages(r io.Reader, seen func(response)) error {
+	for d := json.NewDecoder(r); ; {
+		var m response
+		if err := d.Decode(&m); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("read what docker answers: %w", err)
+		}
+		if m.Error != "" {
+			return errors.New(m.Error)
+		}
+		if seen != nil {
+			seen(m)
+		}
+	}
+}
+
+func rawInto(b *bytes.Buffer) client.ImageInspectOption {
+	return client.ImageInspectWithRawResponse(b)
+}

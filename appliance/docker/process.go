@@ -1,0 +1,214 @@
+package docker
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/berthhq/berth/appliance"
+)
+
+// keptPolicy is the restart policy of what is kept. Not "always", which also
+// starts what was stopped on purpose.
+const keptPolicy = container.RestartPolicyUnlessStopped
+
+// atOnce is how many calls to Docker are made side by side.
+const atOnce = 8
+
+// Start starts a new generation of one process type.
+func (e *Engine) Start(ctx context.Context, spec appliance.ProcessSpec) ([]appliance.Process, error) {
+	net, err := e.network(ctx, spec.App)
+	if err != nil {
+		return nil, err
+	}
+	mounts, err := e.mounts(ctx, spec.App, spec.Mounts)
+	if err != nil {
+		return nil, err
+	}
+	host := e.hardened(processPids)
+	host.Mounts = mounts
+	host.NetworkMode = container.NetworkMode(net)
+	host.LogConfig = container.LogConfig{Type: "local", Config: map[string]string{"max-size": "10m", "max-file": "3"}}
+
+	started := make([]appliance.Process, spec.Replicas)
+	made := make([]string, spec.Replicas)
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for i := range spec.Replicas {
+		group.Go(func() (err error) {
+			made[i], started[i], err = e.startOne(groupCtx, spec, max(1, spec.First)+i, host)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		made = slices.DeleteFunc(made, func(id string) bool { return id == "" })
+		return nil, errors.Join(err, e.each(made, func(id string) error { return e.tidy(ctx, id) }))
+	}
+	return started, nil
+}
+
+// startOne starts one replica. It returns the id of what it has made also
+// when it fails.
+func (e *Engine) startOne(ctx context.Context, spec appliance.ProcessSpec, index int, host *container.HostConfig) (string, appliance.Process, error) {
+	doing := fmt.Sprintf("start %s.%d", spec.Type, index)
+	config := &container.Config{
+		Image:  string(spec.Image),
+		Cmd:    spec.Command,
+		Env:    spec.Env,
+		Labels: e.processLabels(spec, index),
+	}
+	if spec.Command != nil {
+		// The command is the whole of it, not arguments to the image's
+		// own entrypoint.
+		config.Entrypoint = []string{""}
+	}
+	generation := string(spec.Generation)
+	if generation == "" {
+		generation = strings.ToLower(rand.Text()[:8])
+	}
+	name := fmt.Sprintf("%s.%s.%s.%d.%s", e.instance, spec.App, spec.Type, index, generation)
+	c, err := e.docker.ContainerCreate(ctx, config, host, &network.NetworkingConfig{}, nil, name)
+	if err != nil {
+		return "", appliance.Process{}, explain(doing, err)
+	}
+	if err := e.docker.ContainerStart(ctx, c.ID, container.StartOptions{}); err != nil {
+		return c.ID, appliance.Process{}, explain(doing, err)
+	}
+	state, err := e.inspect(ctx, c.ID)
+	if err != nil {
+		return c.ID, appliance.Process{}, fmt.Errorf("%s: %w", doing, err)
+	}
+	return c.ID, e.process(state), nil
+}
+
+func (e *Engine) processLabels(spec appliance.ProcessSpec, index int) map[string]string {
+	labels := e.labels(kindProcess, spec.App)
+	maps.Copy(labels, map[string]string{
+		labelType:       spec.Type,
+		labelIndex:      strconv.Itoa(index),
+		labelRelease:    strconv.Itoa(spec.Release),
+		labelGeneration: string(spec.Generation),
+		labelPort:       "",
+	})
+	if spec.Port != 0 {
+		labels[labelPort] = strconv.Itoa(spec.Port)
+	}
+	return labels
+}
+
+// Keep has Docker restart the processes by itself from now on.
+func (e *Engine) Keep(ctx context.Context, ids ...string) error {
+	return e.each(ids, func(id string) error {
+		if _, err := e.inspect(ctx, id); err != nil {
+			return err
+		}
+		policy := container.RestartPolicy{Name: keptPolicy}
+		_, err := e.docker.ContainerUpdate(ctx, id, container.UpdateConfig{RestartPolicy: policy})
+		if err != nil {
+			return explain("keep container "+short(id), err)
+		}
+		// Docker heeds the policy when a process ends, so one that had
+		// ended before is started here. Starting one that runs is no error.
+		return explain("keep container "+short(id), e.docker.ContainerStart(ctx, id, container.StartOptions{}))
+	})
+}
+
+// Stop asks the processes to finish, waits, then ends and removes them.
+func (e *Engine) Stop(ctx context.Context, grace time.Duration, ids ...string) error {
+	seconds := int(math.Ceil(grace.Seconds()))
+	return e.each(ids, func(id string) error {
+		_, err := e.inspect(ctx, id)
+		if errors.Is(err, appliance.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		// When this fails, for whatever reason, removing by force is still
+		// right, and says what is wrong if that fails too.
+		_ = e.docker.ContainerStop(ctx, id, container.StopOptions{Timeout: &seconds})
+		return e.remove(ctx, id)
+	})
+}
+
+// Processes lists what there is of app, or of every app.
+func (e *Engine) Processes(ctx context.Context, app appliance.AppName) ([]appliance.Process, error) {
+	list, err := e.docker.ContainerList(ctx, container.ListOptions{All: true, Filters: e.find(kindProcess, app)})
+	if err != nil {
+		return nil, explain("list processes", err)
+	}
+	found := make([]appliance.Process, len(list))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for i := range list {
+		group.Go(func() error {
+			c, err := e.inspect(ctx, list[i].ID)
+			if errors.Is(err, appliance.ErrNotFound) {
+				return nil // removed in between
+			}
+			if err != nil {
+				return err
+			}
+			found[i] = e.process(c)
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	found = slices.DeleteFunc(found, func(p appliance.Process) bool { return p.ID == "" })
+	slices.SortFunc(found, func(a, b appliance.Process) int {
+		if c := strings.Compare(string(a.App)+"."+a.Type, string(b.App)+"."+b.Type); c != 0 {
+			return c
+		}
+		if a.Index != b.Index {
+			return a.Index - b.Index
+		}
+		return a.Started.Compare(b.Started)
+	})
+	return found, nil
+}
+
+// Listening returns the addresses that a process listens on. It reads them
+// from /proc, so it needs to be on Docker's machine.
+func (e *Engine) Listening(ctx context.Context, id string) ([]netip.AddrPort, error) {
+	c, err := e.inspect(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if c.State == nil || c.State.Pid == 0 {
+		return nil, nil // it does not run, so it listens on nothing
+	}
+	found, err := listening(c.State.Pid)
+	if err != nil {
+		return nil, fmt.Errorf("see what container %s listens on: %w", short(id), err)
+	}
+	return found, nil
+}
+
+// each does something with all ids side by side, and to the end also when it
+// fails for one of them.
+func (e *Engine) each(ids []string, do func(id string) error) error {
+	var group errgroup.Group
+	errs := make([]error, len(ids))
+	for i, id := range ids {
+		group.Go(func() error {
+			errs[i] = do(id)
+			return nil
+		})
+	}
+	_ = group.Wait() // none of them returns an error, all are in errs
+	return errors.Join(errs...)
+}

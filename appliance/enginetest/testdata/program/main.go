@@ -1,0 +1,131 @@
+// The test program is what the images of enginetest run. Its first argument
+// says what it does:
+//
+//	serve                 serve HTTP on $PORT; the default
+//	loopback              the same, but on 127.0.0.1 only
+//	deaf                  the same, and ignore SIGTERM
+//	say STATUS LINE…      print the lines, exit with the status
+//	env                   print the environment
+//	id                    print the user and the working directory
+//	cat                   copy stdin to stdout
+//	read FILE             print a file
+//	write FILE TEXT       write a file
+//	eat                   take memory until there is none
+//
+// When it serves, READY_AFTER=2s in its environment is how long it takes
+// before it listens, and it answers /env with its environment, /exit/3 by
+// exiting with that status, and everything else with "hello" and $GREETING.
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	args := append(os.Args[1:], "serve")
+	switch args[0] {
+	case "serve":
+		serve("")
+	case "loopback":
+		serve("127.0.0.1")
+	case "deaf":
+		signal.Ignore(syscall.SIGTERM)
+		serve("")
+	case "say":
+		say(args[1 : len(args)-1])
+	case "env":
+		fmt.Println(environment())
+	case "id":
+		dir, err := os.Getwd()
+		check(err)
+		fmt.Println(os.Getuid(), dir)
+	case "cat":
+		_, err := io.Copy(os.Stdout, os.Stdin)
+		check(err)
+	case "read":
+		content, err := os.ReadFile(args[1])
+		check(err)
+		fmt.Println(string(content))
+	case "write":
+		check(os.MkdirAll(filepath.Dir(args[1]), 0o755))
+		check(os.WriteFile(args[1], []byte(args[2]), 0o644))
+	case "eat":
+		eat()
+	default:
+		check(fmt.Errorf("no such mode: %q", args[0]))
+	}
+}
+
+func check(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// say prints to stdout and stderr by turns.
+func say(args []string) {
+	for i, line := range args[1:] {
+		fmt.Fprintln([]*os.File{os.Stdout, os.Stderr}[i%2], line)
+	}
+	status, err := strconv.Atoi(args[0])
+	check(err)
+	os.Exit(status)
+}
+
+func environment() string {
+	env := os.Environ()
+	slices.Sort(env)
+	return strings.Join(env, "\n")
+}
+
+func eat() {
+	var eaten [][]byte
+	for {
+		bite := make([]byte, 1<<20)
+		for i := range bite {
+			bite[i] = 1 // or the kernel gives none
+		}
+		eaten = append(eaten, bite)
+		fmt.Fprint(io.Discard, len(eaten))
+	}
+}
+
+func serve(host string) {
+	told := make(chan os.Signal, 1)
+	if !signal.Ignored(syscall.SIGTERM) {
+		signal.Notify(told, syscall.SIGTERM)
+	}
+	wait, _ := time.ParseDuration(os.Getenv("READY_AFTER")) // 0 when there is none
+	time.Sleep(wait)
+
+	port := os.Getenv("PORT")
+	if port == "" {
+		port = "8080"
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	check(err)
+	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, "hello", os.Getenv("GREETING"))
+	})
+	http.HandleFunc("/env", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, environment()) })
+	http.HandleFunc("/exit/{status}", func(w http.ResponseWriter, r *http.Request) {
+		status, _ := strconv.Atoi(r.PathValue("status"))
+		os.Exit(status)
+	})
+	fmt.Println("listening on", l.Addr())
+	go func() { check(http.Serve(l, nil)) }()
+	<-told
+	fmt.Println("told to finish")
+}

@@ -2,6 +2,7 @@ package certs
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -40,6 +41,9 @@ func (m *Manager) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, err
 		return m.local.leaf(stranger)
 	}
 	if slices.Equal(hello.SupportedProtos, []string{challengeProtocol}) {
+		if _, ok := certmagic.GetACMEChallenge(name); !ok {
+			return nil, fmt.Errorf("no challenge for %s", name)
+		}
 		return m.magic.Load().GetCertificate(hello)
 	}
 	if cert, ok := m.public(hello, name); ok {

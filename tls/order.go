@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -119,7 +120,7 @@ func (m *Manager) order(ctx context.Context, magic *certmagic.Config, name strin
 		// that trying again soon is of no use.
 		select {
 		case <-ctx.Done():
-		case <-time.After(6 * time.Hour):
+		case <-time.After(time.Hour):
 		}
 	}
 }
@@ -127,23 +128,25 @@ func (m *Manager) order(ctx context.Context, magic *certmagic.Config, name strin
 // obtain is certmagic's ManageAsync, but one that can be waited for.
 func (m *Manager) obtain(ctx context.Context, magic *certmagic.Config, name string) error {
 	cert, err := magic.CacheManagedCertificate(ctx, name)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		m.cacheEarlier(ctx, magic, name)
 		if err := magic.ObtainCertAsync(ctx, name); err != nil {
 			return err
 		}
-		if cert, err = magic.CacheManagedCertificate(ctx, name); err != nil {
-			return fmt.Errorf("load the certificate of %s: %w", name, err)
-		}
 		defer m.tell(ctx, Event{Host: name, Kind: Obtained})
-	} else if cert.NeedsRenewal(magic) {
-		// Serve the old one meanwhile.
-		if err := magic.RenewCertAsync(ctx, name, false); err != nil {
-			return err
+	case err != nil:
+		// The library keeps the key and the certificate one after the other.
+		// Killed between the two, a renewal leaves what does not fit.
+		m.cfg.Log.WarnContext(ctx, "certificate unusable, getting another", "host", name, "err", err)
+		fallthrough
+	case cert.NeedsRenewal(magic):
+		if renewErr := magic.RenewCertAsync(ctx, name, err != nil); renewErr != nil {
+			return renewErr
 		}
-		if cert, err = magic.CacheManagedCertificate(ctx, name); err != nil {
-			return fmt.Errorf("load the certificate of %s: %w", name, err)
-		}
+	}
+	if cert, err = magic.CacheManagedCertificate(ctx, name); err != nil {
+		return fmt.Errorf("load the certificate of %s: %w", name, err)
 	}
 
 	m.mu.Lock()

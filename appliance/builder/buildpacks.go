@@ -54,8 +54,7 @@ func (Buildpacks) Build(ctx context.Context, e appliance.Engine, req Request) (R
 	run, err := e.Run(ctx, appliance.RunSpec{
 		App:      req.App,
 		Image:    req.Stack,
-		Command:  []string{"/build/builder"},
-		Env:      []string{"HOME=/app", "STACK=berth-12", "SOURCE_VERSION=" + req.Commit, "REQUEST_ID=" + req.Commit},
+		Command:  []string{"/build/builder", string(req.App), req.Commit},
 		User:     user,
 		Mounts:   []appliance.Mount{{Volume: "cache", Path: cacheDir}},
 		Tmpfs:    []string{envDir},

@@ -1,0 +1,70 @@
+# shellcheck shell=bash
+# Which Node.js the app gets: the stack's own when it will do, so that nothing
+# is fetched and nothing copied; else one from the npm registry.
+# shellcheck disable=SC2154 # build and cache are compile's
+
+semver=$(dirname "$(realpath "$(command -v npm)")")/../node_modules/semver
+
+# semver CALL VERSION-OR-RANGE… prints what npm's own semver says.
+semver() { node -p 'require(process.argv[1])[process.argv[2]](...process.argv.slice(3))' "$semver" "$@"; }
+
+# use_node RANGE puts the app's Node.js first on PATH.
+use_node() {
+	local range=$1 version arch
+	version=$(node --version)
+	if [[ ! $range ]]; then
+		step "Using Node.js ${version#v} of the stack (package.json names none in engines.node)"
+		return
+	fi
+	[[ $(semver validRange "$range") != null ]] ||
+		fail "engines.node in package.json is \"$range\", which is no range of versions" \
+			"set it to one, as in \"node\": \"${version%%.*}.x\"" 
+	if [[ $(semver satisfies "$version" "$range") == true ]]; then
+		step "Using Node.js ${version#v} of the stack (engines.node is $range)"
+		return
+	fi
+	version=
+	# What was chosen for this range stays, so that a build needs no network.
+	[[ ! -f $cache/node/.range || $(<"$cache/node/.range") != "$range" ]] || version=$(<"$cache/node/.version")
+	if [[ ! $version ]]; then
+		arch=$(uname -m)
+		case $arch in x86_64) arch=x64 ;; aarch64) arch=arm64 ;; esac
+		version=$(npm view --json "node-linux-$arch@$range" version 2>/dev/null | jq -r 'if type == "array" then .[] else strings end' | sort -V | tail -n 1) || true
+		[[ $version ]] ||
+			fail "there is no Node.js for engines.node \"$range\"" \
+				'set engines.node in package.json to a version that was released, as in "node": "22.x", or remove it'
+		step "Installing Node.js $version (engines.node is $range)"
+		install_node "$arch" "$version"
+		printf '%s' "$range" >"$cache/node/.range"
+		printf '%s' "$version" >"$cache/node/.version"
+	else
+		step "Using Node.js $version (engines.node is $range), cached"
+	fi
+	mkdir -p "$build/.heroku"
+	cp -a "$cache/node" "$build/.heroku/node"
+	export PATH=$build/.heroku/node/bin:$PATH
+}
+
+# install_node ARCH VERSION makes $cache/node of two packages: one that has
+# node, and one that has npm.
+install_node() {
+	local npm new=$cache/node.new
+	# npm says which versions of Node.js it runs on only by refusing.
+	case ${2%%.*} in
+	[0-9] | 1[0-5]) npm=npm@6 ;;
+	16 | 17) npm=npm@8 ;;
+	18 | 19 | 21) npm=npm@10 ;;
+	*) npm=npm@$(npm --version) ;;
+	esac
+	rm -rf "$cache/node" "$new"
+	mkdir -p "$new/lib/node_modules/npm" "$new/fetched"
+	npm pack --silent --pack-destination "$new/fetched" "node-linux-$1@$2" "$npm" >/dev/null ||
+		fail "Node.js $2 could not be fetched from the npm registry" 'push again; if it stays so, see whether the machine reaches the registry'
+	tar -xzf "$new/fetched/node-linux-$1-$2.tgz" --strip-components 1 -C "$new" package/bin package/include
+	tar -xzf "$new/fetched"/npm-*.tgz --strip-components 1 -C "$new/lib/node_modules/npm"
+	ln -s ../lib/node_modules/npm/bin/npm-cli.js "$new/bin/npm"
+	ln -s ../lib/node_modules/npm/bin/npx-cli.js "$new/bin/npx"
+	chmod 755 "$new/bin/node" "$new/lib/node_modules/npm/bin"/*.js
+	rm -rf "$new/fetched"
+	mv "$new" "$cache/node"
+}

@@ -31,7 +31,8 @@ type Config struct {
 
 	// Serves tells whether host is an app's. Nothing is ever ordered or signed
 	// for another, so it must hold by the time a host is managed. It is asked
-	// in handshakes: it must be fast.
+	// in handshakes: it must be fast. A host that was not served yet when its
+	// order began is tried again in a minute.
 	Serves func(host string) bool
 
 	// Notify hears of every certificate obtained, renewed or failed. It may be
@@ -71,12 +72,12 @@ type Manager struct {
 	// because certmagic asks for it while it holds a lock of its own.
 	magic atomic.Pointer[certmagic.Config]
 
-	ctx    context.Context // of all orders
-	cancel context.CancelFunc
-	orders sync.WaitGroup
+	ctx     context.Context // of all that runs
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+	close   sync.Once
 
-	mu    sync.Mutex // guards hosts and starting orders
-	acme  ACME
+	mu    sync.Mutex       // guards hosts, and that none starts after Close
 	hosts map[string]*host // those managed
 }
 
@@ -93,13 +94,14 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("local CA: %w", err)
 	}
-	m := &Manager{cfg: cfg, local: local, acme: cfg.ACME, hosts: map[string]*host{}}
+	m := &Manager{cfg: cfg, local: local, hosts: map[string]*host{}}
 	m.ctx, m.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	m.cache = certmagic.NewCache(certmagic.CacheOptions{
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return m.magic.Load(), nil },
 		Logger:           zap.NewNop(),
 	})
 	m.magic.Store(m.configure(cfg.ACME))
+	m.running.Go(m.tidy)
 	return m, nil
 }
 
@@ -107,13 +109,15 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 // it. It does not have the key.
 func (m *Manager) RootPEM() []byte { return m.local.rootPEM() }
 
-// Close stops orders and renewals, and waits for the orders. Certificates that
+// Close stops orders and renewals, and waits for them to end. Certificates that
 // are in memory can still be served.
-func (m *Manager) Close() {
+func (m *Manager) Close() { m.close.Do(m.stop) }
+
+func (m *Manager) stop() {
 	m.mu.Lock()
 	m.cancel()
 	m.mu.Unlock()
-	m.orders.Wait()
+	m.running.Wait()
 
 	// A renewal's check of many certificates does not listen while it waits
 	// for a CA that does not answer. It ends by itself; ending the process

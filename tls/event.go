@@ -1,9 +1,6 @@
 package certs
 
-import (
-	"context"
-	"errors"
-)
+import "context"
 
 // onEvent hears what certmagic does. It is called in the goroutine of the
 // order, so an answer can stop it.
@@ -25,16 +22,20 @@ func (m *Manager) onEvent(ctx context.Context, event string, data map[string]any
 	return nil
 }
 
-// failed notes and tells why an attempt failed, once for each.
+// failed notes and tells why an attempt failed, once for each: certmagic tells
+// of a failure first and may return it later.
 func (m *Manager) failed(ctx context.Context, name string, err error) {
-	if ctx.Err() != nil || errors.Is(err, m.note(name, err)) {
+	if ctx.Err() != nil { // we ended it ourselves
+		return
+	}
+	err = explain(err)
+	if before := m.note(name, err); before != nil && before.Error() == err.Error() {
 		return
 	}
 	m.tell(ctx, Event{Host: name, Kind: Failed, Err: err})
 }
 
-// note keeps err for Status and returns what was there before, which is not
-// nil only if err has been noted already.
+// note keeps err for Status and returns what was there before.
 func (m *Manager) note(name string, err error) (before error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -42,7 +42,7 @@ type localCA struct {
 }
 
 // loadLocalCA returns the CA kept in storage. It makes one if there is none,
-// or if its root has expired.
+// or if its root would not outlive its leafs.
 func loadLocalCA(ctx context.Context, storage certmagic.Storage) (*localCA, error) {
 	if err := storage.Lock(ctx, localCAKey); err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func loadLocalCA(ctx context.Context, storage certmagic.Storage) (*localCA, erro
 	kept, err := storage.Load(ctx, localCAKey)
 	if err == nil {
 		ca, err := parseLocalCA(kept)
-		if err != nil || time.Now().Before(ca.root.NotAfter) {
+		if err != nil || time.Until(ca.root.NotAfter) > leafLife {
 			return ca, err
 		}
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -120,8 +120,11 @@ func (ca *localCA) leaf(host string) (*tls.Certificate, error) {
 	ca.mu.Lock()
 	leaf := ca.leafs[host]
 	ca.mu.Unlock()
-	if leaf != nil && ca.now().Before(leaf.Leaf.NotAfter.Add(-leafLife/3)) {
-		return leaf, nil
+	if leaf != nil {
+		third := leaf.Leaf.NotAfter.Sub(leaf.Leaf.NotBefore) / 3
+		if ca.now().Before(leaf.Leaf.NotAfter.Add(-third)) {
+			return leaf, nil
+		}
 	}
 	leaf, err := ca.sign(host)
 	if err != nil {

@@ -51,7 +51,6 @@ func (m *Manager) Configure(acme ACME) {
 	magic := m.configure(acme)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.acme = acme
 	m.magic.Store(magic)
 	for name, h := range m.hosts {
 		if h.stop == nil || h.has && h.issuer == issuerOf(magic) {
@@ -104,7 +103,7 @@ func (m *Manager) start(name string) {
 	h.issuer = issuerOf(magic)
 	ctx, stop := context.WithCancel(m.ctx)
 	h.stop = stop
-	m.orders.Go(func() { m.order(ctx, magic, name) })
+	m.running.Go(func() { m.order(ctx, magic, name) })
 }
 
 // order brings a certificate for name into memory, however long it takes.

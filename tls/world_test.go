@@ -25,6 +25,7 @@ type world struct {
 	path     string // of the store
 	store    *db.Store
 	m        *certs.Manager
+	serving  atomic.Pointer[certs.Manager] // m, for the servers' goroutines
 	http     net.Listener
 	https    net.Listener
 	notified chan certs.Event
@@ -83,6 +84,7 @@ func (w *world) boot(ca *acmetest.Server) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	w.serving.Store(w.m)
 	if restart {
 		return
 	}
@@ -97,7 +99,7 @@ func (w *world) listenAndServe() {
 	quiet := log.New(io.Discard, "", 0)
 	plain := &http.Server{ErrorLog: quiet, Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		answered := true
-		w.m.Challenge(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.serving.Load().Challenge(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			answered = false
 			http.Error(rw, "no app", http.StatusNotFound)
 		})).ServeHTTP(rw, r)
@@ -111,7 +113,7 @@ func (w *world) listenAndServe() {
 		if slices.Contains(hello.SupportedProtos, "acme-tls/1") {
 			w.alpnAsked.Add(1)
 		}
-		return w.m.TLSConfig(), nil
+		return w.serving.Load().TLSConfig(), nil
 	}, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { panic("unused") }}}
 
 	var wg sync.WaitGroup

@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -13,8 +14,10 @@ import (
 	"github.com/berthhq/berth/appliance"
 )
 
-// Sweep removes what interrupted runs have left.
-func (e *Engine) Sweep(ctx context.Context) error { return e.removeContainers(ctx, kindRun, "") }
+// Sweep removes what runs that began before a moment have left.
+func (e *Engine) Sweep(ctx context.Context, before time.Time) error {
+	return e.removeContainers(ctx, kindRun, "", before)
+}
 
 // Destroy removes all there is of app.
 func (e *Engine) Destroy(ctx context.Context, app appliance.AppName) error {
@@ -31,15 +34,17 @@ func (e *Engine) Purge(ctx context.Context) error { return e.destroy(ctx, "") }
 func (e *Engine) destroy(ctx context.Context, app appliance.AppName) error {
 	// In this order: each is held by those before it.
 	return errors.Join(
-		e.removeContainers(ctx, kindProcess, app),
-		e.removeContainers(ctx, kindRun, app),
+		e.removeContainers(ctx, kindProcess, app, time.Time{}),
+		e.removeContainers(ctx, kindRun, app, time.Time{}),
 		e.removeNetworks(ctx, app),
 		e.removeVolumes(ctx, app),
 		e.removeImages(ctx, app, func(image.Summary) bool { return true }),
 	)
 }
 
-func (e *Engine) removeContainers(ctx context.Context, kind string, app appliance.AppName) error {
+// removeContainers removes containers of a kind: those made before a moment,
+// or all of them if that is zero.
+func (e *Engine) removeContainers(ctx context.Context, kind string, app appliance.AppName, before time.Time) error {
 	found, err := e.docker.ContainerList(ctx, container.ListOptions{All: true, Filters: e.find(kind, app)})
 	if err != nil {
 		return explain("list containers", err)
@@ -48,7 +53,19 @@ func (e *Engine) removeContainers(ctx context.Context, kind string, app applianc
 	for _, c := range found {
 		ids = append(ids, c.ID)
 	}
-	return e.each(ids, func(id string) error { return e.remove(ctx, id) })
+	return e.each(ids, func(id string) error {
+		if before.IsZero() {
+			return e.remove(ctx, id)
+		}
+		c, err := e.inspect(ctx, id) // the list has only whole seconds
+		if errors.Is(err, appliance.ErrNotFound) {
+			return nil
+		}
+		if err != nil || !moment(c.Created).Before(before) {
+			return err
+		}
+		return e.remove(ctx, id)
+	})
 }
 
 func (e *Engine) removeNetworks(ctx context.Context, app appliance.AppName) error {

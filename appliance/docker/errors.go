@@ -25,6 +25,8 @@ func explain(doing string, err error) error {
 			"see whether Docker runs: docker info, systemctl status docker")
 	case errdefs.IsNotFound(err):
 		return fmt.Errorf("%s: %w: %s", doing, appliance.ErrNotFound, message(err))
+	case errdefs.IsConflict(err), errdefs.IsAlreadyExists(err):
+		return fmt.Errorf("%s: %w: %s", doing, appliance.ErrExists, message(err))
 	case errdefs.IsInvalidArgument(err):
 		return fmt.Errorf("%s: %w: %s", doing, appliance.ErrInvalid, message(err))
 	}

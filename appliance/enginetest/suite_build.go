@@ -1,0 +1,171 @@
+package enginetest
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/berthhq/berth/appliance"
+)
+
+var buildPromises = []promise{
+	{"Build makes an image that Inspect knows", func(w *world) {
+		dir := w.T.TempDir()
+		write(w, filepath.Join(dir, "Dockerfile"), "FROM "+string(w.image)+"\nEXPOSE 9000 53/udp 8000/tcp\nCMD [\""+Program+"\", \"env\"]\n")
+
+		image, err := w.e.Build(w.Context(), appliance.BuildSpec{App: w.app, Tag: w.tag("v1"), Dir: dir})
+		if err != nil {
+			w.Fatal(err)
+		}
+
+		info, err := w.e.Inspect(w.Context(), image)
+		if err != nil {
+			w.Fatal(err)
+		}
+		if want := []int{8000, 9000}; !slices.Equal(info.Ports, want) {
+			w.Errorf("ports = %v, want %v", info.Ports, want)
+		}
+		if want := []string{Program, "env"}; !slices.Equal(info.Cmd, want) {
+			w.Errorf("command = %q, want %q", info.Cmd, want)
+		}
+		if info.ID == "" || info.Size <= 0 {
+			w.Errorf("id = %q, size = %d, want both", info.ID, info.Size)
+		}
+	}},
+
+	{"Build takes a Dockerfile of another name", func(w *world) {
+		dir := w.T.TempDir()
+		if err := os.Mkdir(filepath.Join(dir, "deploy"), 0o755); err != nil {
+			w.Fatal(err)
+		}
+		write(w, filepath.Join(dir, "deploy", "App.dockerfile"), "FROM "+string(w.image)+"\nEXPOSE 7000\n")
+
+		_, err := w.e.Build(w.Context(), appliance.BuildSpec{App: w.app, Tag: w.tag("v1"), Dir: dir, Dockerfile: "deploy/App.dockerfile"})
+		if err != nil {
+			w.Fatal(err)
+		}
+
+		if info, err := w.e.Inspect(w.Context(), w.tag("v1")); err != nil || !slices.Equal(info.Ports, []int{7000}) {
+			w.Errorf("Inspect = %v, %v, want port 7000", info, err)
+		}
+	}},
+
+	{"Build writes what its steps say", func(w *world) {
+		out, err := w.build("RUN [\"" + Program + "\", \"say\", \"0\", \"gathering wool\"]")
+		if err != nil {
+			w.Fatal(err)
+		}
+		if !strings.Contains(out, "RUN") || !strings.Contains(out, "gathering wool\n") {
+			w.Errorf("output = %q, want the step and what it said", out)
+		}
+	}},
+
+	{"Build says which step failed", func(w *world) {
+		out, err := w.build("RUN [\"" + Program + "\", \"say\", \"7\", \"no wool\"]")
+		if err == nil {
+			w.Fatal("a failing step made no error")
+		}
+		if errors.Is(err, appliance.ErrInvalid) || !strings.Contains(err.Error(), "RUN") || !strings.Contains(err.Error(), "exit status 7") {
+			w.Errorf("error = %v, want the step and its status", err)
+		}
+		if !strings.Contains(out, "no wool\n") {
+			w.Errorf("output = %q, want what the step said", out)
+		}
+		if _, err := w.e.Inspect(w.Context(), w.tag("v1")); !errors.Is(err, appliance.ErrNotFound) {
+			w.Errorf("Inspect after a failed build = %v, want ErrNotFound", err)
+		}
+	}},
+
+	{"Build refuses a Dockerfile that makes no sense", func(w *world) {
+		if _, err := w.build("KNIT wool"); !errors.Is(err, appliance.ErrInvalid) || !strings.Contains(err.Error(), "KNIT") {
+			w.Errorf("error = %v, want ErrInvalid and the word", err)
+		}
+	}},
+
+	{"Build refuses a directory without a Dockerfile", func(w *world) {
+		_, err := w.e.Build(w.Context(), appliance.BuildSpec{App: w.app, Tag: w.tag("v1"), Dir: w.T.TempDir()})
+		if !errors.Is(err, appliance.ErrInvalid) {
+			w.Errorf("error = %v, want ErrInvalid", err)
+		}
+	}},
+
+	// The attack: a repository whose Dockerfile, or a file that it copies,
+	// is a link to a file of the machine, which the build then prints or
+	// serves.
+	{"Build does not follow a link out of the directory", func(w *world) {
+		const secret = "sesame-open-up"
+		outside := filepath.Join(w.T.TempDir(), "secret")
+		write(w, outside, "FROM scratch\n# "+secret+"\nKNIT "+secret+"\n")
+		for _, target := range []string{outside, "../" + filepath.Base(filepath.Dir(outside)) + "/secret"} {
+			dir := w.T.TempDir()
+			link(w, target, filepath.Join(dir, "Dockerfile"))
+			w.buildMustNotTell(dir, secret)
+
+			dir = w.T.TempDir()
+			write(w, filepath.Join(dir, "Dockerfile"), "FROM "+string(w.image)+"\nCOPY stolen /stolen\n")
+			link(w, target, filepath.Join(dir, "stolen"))
+			w.buildMustNotTell(dir, secret)
+
+			dir = w.T.TempDir()
+			write(w, filepath.Join(dir, "Dockerfile"), "FROM "+string(w.image)+"\nCOPY dir/secret /stolen\n")
+			link(w, filepath.Dir(target), filepath.Join(dir, "dir"))
+			w.buildMustNotTell(dir, secret)
+		}
+	}},
+
+	{"a build that is cancelled ends", func(w *world) {
+		ctx, cancel := context.WithCancel(w.Context())
+		defer cancel()
+		dir := w.T.TempDir()
+		write(w, filepath.Join(dir, "Dockerfile"), "FROM "+string(w.image)+"\nRUN [\""+Program+"\", \"serve\"]\n")
+		var out buffer
+		ended := make(chan error, 1)
+		go func() {
+			_, err := w.e.Build(ctx, appliance.BuildSpec{App: w.app, Tag: w.tag("v1"), Dir: dir, Out: &out})
+			ended <- err
+		}()
+		w.eventually("the step runs", func() bool { return strings.Contains(out.String(), "listening") })
+
+		cancel()
+
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			w.Errorf("error = %v, want context.Canceled", err)
+		}
+	}},
+}
+
+// build builds an image from the test image and some more lines.
+func (w *world) build(lines string) (string, error) {
+	w.Helper()
+	dir := w.T.TempDir()
+	write(w, filepath.Join(dir, "Dockerfile"), "FROM "+string(w.image)+"\n"+lines+"\n")
+	var out strings.Builder
+	_, err := w.e.Build(w.Context(), appliance.BuildSpec{App: w.app, Tag: w.tag("v1"), Dir: dir, Out: &out})
+	return out.String(), err
+}
+
+// buildMustNotTell builds a directory, and checks that the secret is neither
+// in what the build says nor in what it makes, if it makes anything.
+func (w *world) buildMustNotTell(dir, secret string) {
+	w.Helper()
+	var out strings.Builder
+	image, err := w.e.Build(w.Context(), appliance.BuildSpec{App: w.app, Tag: w.tag("v1"), Dir: dir, Out: &out})
+	if err != nil {
+		out.WriteString(err.Error())
+	} else if _, err := w.tryRun(w.Context(), appliance.RunSpec{Image: image, Out: &out}, "read", "/stolen"); err != nil {
+		w.Error(err)
+	}
+	if strings.Contains(out.String(), secret) {
+		w.Errorf("the build told what is outside of its directory: %s", out.String())
+	}
+}
+
+func link(w *world, target, name string) {
+	w.Helper()
+	if err := os.Symlink(target, name); err != nil {
+		w.Fatal(err)
+	}
+}

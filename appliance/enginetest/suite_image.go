@@ -1,0 +1,118 @@
+package enginetest
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/berthhq/berth/appliance"
+)
+
+var imagePromises = []promise{
+	{"Inspect of an image that is not there is ErrNotFound", func(w *world) {
+		if _, err := w.e.Inspect(w.Context(), w.tag("nowhere")); !errors.Is(err, appliance.ErrNotFound) {
+			w.Errorf("error = %v, want ErrNotFound", err)
+		}
+	}},
+
+	{"Import makes an image", func(w *world) {
+		// An image of the appliance itself: nothing below removes it.
+		tag := appliance.Image("berth-test/imported:latest")
+		if err := w.e.Import(w.Context(), tag, archive(w, "etc/motd", "welcome")); err != nil {
+			w.Fatal(err)
+		}
+
+		info, err := w.e.Inspect(w.Context(), tag)
+
+		if err != nil || info.ID == "" || info.Size == 0 {
+			w.Errorf("Inspect = %+v, %v, want an image", info, err)
+		}
+	}},
+
+	{"Prune keeps what it is told to, and what is in use", func(w *world) {
+		for _, name := range []string{"kept", "used", "ended", "old"} {
+			w.commit(name)
+		}
+		w.start(appliance.ProcessSpec{Image: w.tag("used")})
+		p := w.start(appliance.ProcessSpec{Image: w.tag("ended"), Command: []string{Program, "say", "0"}})[0]
+		w.eventually("it has ended", func() bool { return !w.process(p.ID).Running })
+
+		if err := w.e.Prune(w.Context(), w.app, w.tag("kept"), w.tag("nowhere")); err != nil {
+			w.Fatal(err)
+		}
+
+		for _, name := range []string{"kept", "used", "ended"} {
+			if _, err := w.e.Inspect(w.Context(), w.tag(name)); err != nil {
+				w.Errorf("the image %s: %v, want it kept", name, err)
+			}
+		}
+		if _, err := w.e.Inspect(w.Context(), w.tag("old")); !errors.Is(err, appliance.ErrNotFound) {
+			w.Errorf("the old image: %v, want ErrNotFound", err)
+		}
+		if _, err := w.e.Inspect(w.Context(), w.image); err != nil {
+			w.Errorf("another app's image: %v, want it untouched", err)
+		}
+	}},
+
+	{"Prune removes what lost its name to a newer image", func(w *world) {
+		w.commit("latest")
+		before, err := w.e.Inspect(w.Context(), w.tag("latest"))
+		if err != nil {
+			w.Fatal(err)
+		}
+		w.run(appliance.RunSpec{Commit: &appliance.CommitSpec{Tag: w.tag("latest")}}, "write", "/name", "newer")
+
+		if err := w.e.Prune(w.Context(), w.app, w.tag("latest")); err != nil {
+			w.Fatal(err)
+		}
+
+		if _, err := w.e.Inspect(w.Context(), appliance.Image(before.ID)); !errors.Is(err, appliance.ErrNotFound) {
+			w.Errorf("the older image: %v, want ErrNotFound", err)
+		}
+	}},
+
+	{"Destroy removes all of an app and nothing else", func(w *world) {
+		other := w.start(appliance.ProcessSpec{App: Name("contract")})[0]
+		w.Cleanup(func() { w.destroy(other.App) })
+		data := []appliance.Mount{{Volume: "data", Path: "/data"}}
+		w.run(appliance.RunSpec{Mounts: data}, "write", "/data/kept", "still here")
+		w.commit("v1")
+		w.start(appliance.ProcessSpec{Image: w.tag("v1"), Command: []string{Program, "deaf"}, Mounts: data})
+
+		for range 2 { // twice is no error
+			if err := w.e.Destroy(w.Context(), w.app); err != nil {
+				w.Fatal(err)
+			}
+		}
+
+		if left := w.processes(); len(left) != 0 {
+			w.Errorf("processes = %v, want none", left)
+		}
+		if _, err := w.e.Inspect(w.Context(), w.tag("v1")); !errors.Is(err, appliance.ErrNotFound) {
+			w.Errorf("its image: %v, want ErrNotFound", err)
+		}
+		if result, out := w.run(appliance.RunSpec{Mounts: data}, "read", "/data/kept"); result.Status == 0 {
+			w.Errorf("its volume still holds %q", out)
+		}
+		if found, err := w.e.Processes(w.Context(), other.App); err != nil || len(found) != 1 || !found[0].Running {
+			w.Errorf("the other app = %v, %v, want it running", found, err)
+		}
+	}},
+
+	{"Destroy of no app destroys no app", func(w *world) {
+		p := w.start(appliance.ProcessSpec{})[0]
+
+		if err := w.e.Destroy(w.Context(), ""); err == nil || !strings.Contains(err.Error(), "app") {
+			w.Errorf("error = %v, want that there is no app", err)
+		}
+
+		if !w.process(p.ID).Running {
+			w.Error("the process is gone")
+		}
+	}},
+}
+
+// commit makes an image of the world's app that is like no other.
+func (w *world) commit(name string) {
+	w.Helper()
+	w.run(appliance.RunSpec{Commit: &appliance.CommitSpec{Tag: w.tag(name)}}, "write", "/name", name)
+}

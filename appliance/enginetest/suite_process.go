@@ -1,0 +1,296 @@
+package enginetest
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/berthhq/berth/appliance"
+)
+
+var processPromises = []promise{
+	{"a started process is listed with all that was said of it", func(w *world) {
+		began := time.Now().Add(-time.Second)
+		started := w.start(appliance.ProcessSpec{Type: "web", Release: 7, Generation: "g7", Port: 8080, Replicas: 2, First: 3})
+
+		listed := w.processes()
+
+		if !slices.Equal(listed, started) {
+			w.Errorf("Processes = %v, want what Start returned: %v", listed, started)
+		}
+		for i, p := range listed {
+			if p.App != w.app || p.Type != "web" || p.Release != 7 || p.Generation != "g7" || p.Index != 3+i {
+				w.Errorf("process = %+v, want what was asked for", p)
+			}
+			if !p.Running || p.Kept || p.Restarting || p.Addr == "" || p.Started.Before(began) || p.Started.After(time.Now()) {
+				w.Errorf("process = %+v, want one that has just started", p)
+			}
+		}
+	}},
+
+	{"a process is reached at its address, with its environment", func(w *world) {
+		p := w.start(appliance.ProcessSpec{Port: 5000, Env: []string{"PORT=5000", "GREETING=engine"}})[0]
+
+		w.eventually("it answers", func() bool { return get(p.Addr, "/") == "hello engine" })
+	}},
+
+	{"a process that listens on nothing has no address", func(w *world) {
+		if p := w.start(appliance.ProcessSpec{Type: "worker"})[0]; p.Addr != "" {
+			w.Errorf("address = %q, want none", p.Addr)
+		}
+	}},
+
+	{"Start touches no other generation", func(w *world) {
+		old := w.start(appliance.ProcessSpec{Generation: "g1"})
+		w.start(appliance.ProcessSpec{Generation: "g2"})
+
+		if p := w.process(old[0].ID); !p.Running || p.Restarts != 0 || !p.Started.Equal(old[0].Started) {
+			w.Errorf("old process = %+v, want it untouched", p)
+		}
+	}},
+
+	{"Start of an image that is not there is ErrNotFound", func(w *world) {
+		_, err := w.tryStart(appliance.ProcessSpec{Image: w.tag("nowhere"), Replicas: 2})
+
+		if !errors.Is(err, appliance.ErrNotFound) {
+			w.Errorf("error = %v, want ErrNotFound", err)
+		}
+		if left := w.processes(); len(left) != 0 {
+			w.Errorf("processes = %v, want none", left)
+		}
+	}},
+
+	{"Start that fails for one ends the others", func(w *world) {
+		old := w.start(appliance.ProcessSpec{Generation: "g1", First: 2})
+
+		// The second of them is there already.
+		_, err := w.tryStart(appliance.ProcessSpec{Generation: "g1", Replicas: 3})
+
+		if !errors.Is(err, appliance.ErrExists) || !strings.Contains(err.Error(), "web.2") {
+			w.Errorf("error = %v, want ErrExists and which it is", err)
+		}
+		if left := w.processes(); !slices.Equal(left, old) {
+			w.Errorf("processes = %v, want only %v", left, old)
+		}
+	}},
+
+	{"apps can be started at the same time", func(w *world) {
+		apps := []appliance.AppName{Name("contract"), Name("contract"), Name("contract")}
+		errs := make([]error, len(apps))
+		var all sync.WaitGroup
+		for i, app := range apps {
+			w.Cleanup(func() { w.destroy(app) })
+			all.Go(func() { _, errs[i] = w.tryStart(appliance.ProcessSpec{App: app, Port: 8080}) })
+		}
+		all.Wait()
+
+		if err := errors.Join(errs...); err != nil {
+			w.Error(err)
+		}
+		found, err := w.e.Processes(w.Context(), "")
+		if err != nil {
+			w.Fatal(err)
+		}
+		for _, app := range apps {
+			if !slices.ContainsFunc(found, func(p appliance.Process) bool { return p.App == app }) {
+				w.Errorf("%s is not among all processes: %v", app, found)
+			}
+		}
+	}},
+
+	{"a process that ends is listed, and stays ended", func(w *world) {
+		p := w.start(appliance.ProcessSpec{Command: []string{Program, "say", "3", "bye"}, Port: 8080})[0]
+
+		w.eventually("it has ended", func() bool { return !w.process(p.ID).Running })
+
+		if p = w.process(p.ID); p.ExitStatus != 3 || p.OOM || p.Restarts != 0 || p.Addr != "" {
+			w.Errorf("process = %+v, want it ended with 3 and without an address", p)
+		}
+	}},
+
+	{"a kept process is started again when it ends", func(w *world) {
+		p := w.start(appliance.ProcessSpec{Port: 8080})[0]
+		if err := w.e.Keep(w.Context(), p.ID); err != nil {
+			w.Fatal(err)
+		}
+		if !w.process(p.ID).Kept {
+			w.Error("it is not said to be kept")
+		}
+		w.eventually("it answers", func() bool { return get(p.Addr, "/") != "" })
+
+		get(p.Addr, "/exit/1")
+
+		w.eventually("it runs again", func() bool { p = w.process(p.ID); return p.Running && p.Restarts == 1 })
+		w.eventually("it answers again", func() bool { return get(w.process(p.ID).Addr, "/") != "" })
+	}},
+
+	{"Keep starts again what has just ended", func(w *world) {
+		p := w.start(appliance.ProcessSpec{Command: []string{Program, "say", "1"}})[0]
+		w.eventually("it has ended", func() bool { return !w.process(p.ID).Running })
+
+		if err := w.e.Keep(w.Context(), p.ID); err != nil {
+			w.Fatal(err)
+		}
+
+		w.eventually("it is restarted", func() bool { return w.process(p.ID).Restarts > 0 })
+		if err := w.e.Stop(w.Context(), 0, p.ID); err != nil {
+			w.Fatal(err)
+		}
+		if left := w.processes(); len(left) != 0 {
+			w.Errorf("processes = %v, want none: what is stopped stays so", left)
+		}
+	}},
+
+	{"Keep of a process that is gone is ErrNotFound", func(w *world) {
+		if err := w.e.Keep(w.Context(), "gone"); !errors.Is(err, appliance.ErrNotFound) {
+			w.Errorf("error = %v, want ErrNotFound", err)
+		}
+	}},
+
+	{"Stop asks first, and removes", func(w *world) {
+		started := w.start(appliance.ProcessSpec{Replicas: 2})
+		var out buffer
+		followed := make(chan error, 1)
+		go func() {
+			followed <- w.e.Logs(w.Context(), started[0].ID, appliance.LogOptions{Follow: true}, &out)
+		}()
+		w.eventually("it is ready", func() bool { return strings.Contains(out.String(), "listening") })
+
+		if err := w.e.Stop(w.Context(), time.Minute, started[0].ID); err != nil {
+			w.Fatal(err)
+		}
+
+		if err := <-followed; err != nil {
+			w.Error(err)
+		}
+		if !strings.Contains(out.String(), "told to finish") {
+			w.Errorf("its last words = %q, want that it was told to finish", out.String())
+		}
+		if left := w.processes(); len(left) != 1 || left[0].ID != started[1].ID {
+			w.Errorf("processes = %v, want only %v", left, started[1])
+		}
+	}},
+
+	{"Stop waits no longer than grace, for all at once", func(w *world) {
+		started := w.start(appliance.ProcessSpec{Command: []string{Program, "deaf"}, Replicas: 3})
+		for _, p := range started {
+			w.listening(p.ID)
+		}
+		began := time.Now()
+
+		if err := w.e.Stop(w.Context(), time.Second, started[0].ID, started[1].ID, started[2].ID); err != nil {
+			w.Fatal(err)
+		}
+
+		// Each on its own would take three seconds and more.
+		if took := time.Since(began); took < time.Second || took > 2900*time.Millisecond {
+			w.Errorf("it took %v, want a little more than the second of grace", took)
+		}
+		if left := w.processes(); len(left) != 0 {
+			w.Errorf("processes = %v, want none", left)
+		}
+	}},
+
+	{"stopping what has gone is no error", func(w *world) {
+		p := w.start(appliance.ProcessSpec{Command: []string{Program, "say", "0"}})[0]
+		w.eventually("it has ended", func() bool { return !w.process(p.ID).Running })
+		var both sync.WaitGroup
+		errs := make([]error, 2)
+		for i := range errs {
+			both.Go(func() { errs[i] = w.e.Stop(w.Context(), time.Second, p.ID, "gone") })
+		}
+		both.Wait()
+
+		if err := errors.Join(append(errs, w.e.Stop(w.Context(), time.Second, p.ID))...); err != nil {
+			w.Error(err)
+		}
+		if left := w.processes(); len(left) != 0 {
+			w.Errorf("processes = %v, want none", left)
+		}
+	}},
+
+	{"Logs copies both streams, or the last lines", func(w *world) {
+		p := w.start(appliance.ProcessSpec{Command: []string{Program, "say", "0", "one", "two", "three"}})[0]
+		w.eventually("it has ended", func() bool { return !w.process(p.ID).Running })
+
+		all := w.logs(p.ID, appliance.LogOptions{})
+		last := w.logs(p.ID, appliance.LogOptions{Tail: 1})
+		followed := w.logs(p.ID, appliance.LogOptions{Follow: true})
+		stamped := w.logs(p.ID, appliance.LogOptions{Timestamps: true, Tail: 1})
+
+		for _, line := range []string{"one\n", "two\n", "three\n"} {
+			if !strings.Contains(all, line) || !strings.Contains(followed, line) {
+				w.Errorf("logs = %q, followed %q, want %q in both", all, followed, line)
+			}
+		}
+		if strings.Count(last, "\n") != 1 {
+			w.Errorf("last line = %q", last)
+		}
+		stamp, _, _ := strings.Cut(stamped, " ")
+		if _, err := time.Parse(time.RFC3339Nano, stamp); err != nil {
+			w.Errorf("line with time = %q: %v", stamped, err)
+		}
+		if err := w.e.Logs(w.Context(), "gone", appliance.LogOptions{}, io.Discard); !errors.Is(err, appliance.ErrNotFound) {
+			w.Errorf("logs of nothing = %v, want ErrNotFound", err)
+		}
+	}},
+
+	{"Listening tells where a process listens", func(w *world) {
+		open := w.start(appliance.ProcessSpec{Env: []string{"PORT=5000"}, Port: 5000})[0]
+		closed := w.start(appliance.ProcessSpec{Command: []string{Program, "loopback"}, Env: []string{"PORT=5000"}, Port: 5000})[0]
+
+		reachable, unreachable := w.listening(open.ID), w.listening(closed.ID)
+
+		if len(reachable) != 1 || !reachable[0].Addr().IsUnspecified() || reachable[0].Port() != 5000 {
+			w.Errorf("it listens on %v, want port 5000 of all addresses", reachable)
+		}
+		if want := netip.MustParseAddrPort("127.0.0.1:5000"); len(unreachable) != 1 || unreachable[0] != want {
+			w.Errorf("it listens on %v, want %v", unreachable, want)
+		}
+		if _, err := w.e.Listening(w.Context(), "gone"); !errors.Is(err, appliance.ErrNotFound) {
+			w.Errorf("Listening of nothing = %v, want ErrNotFound", err)
+		}
+	}},
+}
+
+// listening waits until a process listens, and returns on what.
+func (w *world) listening(id string) (found []netip.AddrPort) {
+	w.Helper()
+	w.eventually("it listens", func() bool {
+		var err error
+		if found, err = w.e.Listening(w.Context(), id); err != nil {
+			w.Fatal(err)
+		}
+		return len(found) > 0
+	})
+	return found
+}
+
+func (w *world) logs(id string, opts appliance.LogOptions) string {
+	w.Helper()
+	var out strings.Builder
+	if err := w.e.Logs(w.Context(), id, opts, &out); err != nil {
+		w.Fatal(err)
+	}
+	return out.String()
+}
+
+// get returns what is answered at an address, or "" when nothing is.
+func get(addr, path string) string {
+	client := http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	answer, err := client.Get("http://" + addr + path)
+	if err != nil {
+		return ""
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(body))
+}

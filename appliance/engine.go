@@ -68,9 +68,9 @@ type Engine interface {
 	// process still uses.
 	Prune(ctx context.Context, app AppName, keep ...Image) error
 
-	// Sweep removes what runs that were interrupted by our own end have left.
-	// It is for the start, when no run is under way.
-	Sweep(ctx context.Context) error
+	// Sweep removes what runs that began before a moment have left, for after
+	// our own end has interrupted them.
+	Sweep(ctx context.Context, before time.Time) error
 
 	// Destroy removes all there is of app: processes, images, volumes,
 	// networks. Destroying twice is no error.

@@ -1,0 +1,39 @@
+package appliance
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+var configKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,254}$`)
+
+// maxConfigValue is less than what Linux allows one environment string
+// (128 KiB), so that a process with the value can be started at all.
+const maxConfigValue = 120 << 10
+
+// ParseConfigKey checks that s can name an environment variable.
+func ParseConfigKey(s string) (string, error) {
+	if !configKey.MatchString(s) {
+		return "", WithHint(fmt.Errorf("%w config key %q", ErrInvalid, clip(s, 80)), "use letters, digits and underscores, not beginning with a digit, as in DATABASE_URL")
+	}
+	return s, nil
+}
+
+// ParseConfigPair checks a "KEY=value". The error never holds the value.
+func ParseConfigPair(s string) (key, value string, err error) {
+	key, value, ok := strings.Cut(s, "=")
+	if !ok {
+		return "", "", WithHint(fmt.Errorf("%w config pair: no = in it", ErrInvalid), "write it as KEY=value")
+	}
+	if key, err = ParseConfigKey(key); err != nil {
+		return "", "", err
+	}
+	if strings.ContainsRune(value, 0) {
+		return "", "", fmt.Errorf("%w value of %s: it has a NUL byte", ErrInvalid, key)
+	}
+	if len(value) > maxConfigValue {
+		return "", "", WithHint(fmt.Errorf("%w value of %s: %d bytes, of at most %d", ErrInvalid, key, len(value), maxConfigValue), "put large values into a file of the app")
+	}
+	return key, value, nil
+}

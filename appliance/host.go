@@ -1,0 +1,29 @@
+package appliance
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"strings"
+)
+
+var hostLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// ParseHost checks that s can be the host of an app, and returns it in lower
+// case: at least two labels (RFC 1123) with a dot between them, at most 253
+// bytes, and no IP address.
+func ParseHost(s string) (string, error) {
+	host := strings.ToLower(strings.TrimSuffix(s, "."))
+	labels := strings.Split(host, ".")
+	ok := len(host) <= 253 && len(labels) >= 2
+	for _, label := range labels {
+		ok = ok && hostLabel.MatchString(label)
+	}
+	if _, err := netip.ParseAddr(host); err == nil {
+		ok = false
+	}
+	if !ok {
+		return "", WithHint(fmt.Errorf("%w domain %q", ErrInvalid, clip(s, 80)), "give a full host name without https:// or a path, as in blog.example.org")
+	}
+	return host, nil
+}

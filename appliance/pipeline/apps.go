@@ -1,0 +1,144 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/berthhq/berth/appliance"
+)
+
+// Create makes an app that nothing has been deployed of. A provisional one
+// lives only as long as the push it was made for, until a deploy succeeds.
+func (p *Pipeline) Create(ctx context.Context, name appliance.AppName, provisional bool) error {
+	if err := p.hostFree(ctx, name); err != nil {
+		return err
+	}
+	if err := p.Store.CreateApp(ctx, name, provisional); err != nil {
+		return err
+	}
+	if err := p.Repos.Create(ctx, name); err != nil {
+		return fmt.Errorf("make repository of %s: %w", name, err)
+	}
+	p.Changed(context.WithoutCancel(ctx), name) // its host, and the certificate for it
+	return nil
+}
+
+// hostFree checks that the host a new app gets was not added to another.
+func (p *Pipeline) hostFree(ctx context.Context, name appliance.AppName) error {
+	domain, err := p.Domain(ctx)
+	if err != nil {
+		return err
+	}
+	owner, err := p.Store.DomainOwner(ctx, string(name)+"."+domain)
+	if errors.Is(err, appliance.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return appliance.WithHint(fmt.Errorf("the host %s.%s %w, as a domain of %s", name, domain, appliance.ErrExists, owner),
+		"choose another name, or take it from there: domains:remove")
+}
+
+// Destroy removes an app and everything of it: processes, images, volumes,
+// repository, releases, config. It waits for a deploy that is under way.
+func (p *Pipeline) Destroy(ctx context.Context, name appliance.AppName, out io.Writer) error {
+	if _, err := p.Store.App(ctx, name); err != nil {
+		return err
+	}
+	return p.run(ctx, name, "deploy", out, func(r *run) error {
+		return r.destroy(context.WithoutCancel(ctx))
+	})
+}
+
+func (r *run) destroy(ctx context.Context) error {
+	r.state.work.Lock()
+	defer r.state.work.Unlock()
+
+	hosts, err := r.Hosts(ctx, r.app)
+	if err != nil {
+		return err
+	}
+	r.Router.Remove(string(r.app))
+	if err := r.Engine.Destroy(ctx, r.app); err != nil {
+		return err
+	}
+	if err := r.Repos.Remove(r.app); err != nil {
+		return err
+	}
+	if err := r.Store.DestroyApp(ctx, r.app); err != nil {
+		return err
+	}
+	r.Certificates.Forget(hosts...)
+	return nil
+}
+
+// Discard removes an app that came into being for a push and that nothing has
+// been deployed of. It leaves every other app alone.
+func (p *Pipeline) Discard(ctx context.Context, name appliance.AppName) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	return p.run(ctx, name, "deploy", io.Discard, func(r *run) error {
+		app, err := p.Store.App(ctx, name)
+		if errors.Is(err, appliance.ErrNotFound) {
+			return nil
+		}
+		if err != nil || !app.Provisional {
+			return err
+		}
+		return r.destroy(ctx)
+	})
+}
+
+// Recover is for the start, before anything else: it forgets what interrupted
+// pushes have left. What there is of that in the engine is removed as soon as
+// the engine can be reached.
+func (p *Pipeline) Recover(ctx context.Context) error {
+	if err := emptyDir(p.Temp); err != nil {
+		return err
+	}
+	apps, err := p.Store.Apps(ctx)
+	if err != nil {
+		return err
+	}
+	p.started = time.Now()
+	for _, app := range apps {
+		if !app.Provisional {
+			continue
+		}
+		p.leftovers = append(p.leftovers, app.Name)
+		if err := errors.Join(p.Repos.Remove(app.Name), p.Store.DestroyApp(ctx, app.Name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweep removes what is in the engine of what Recover has found, once.
+func (p *Pipeline) sweep(ctx context.Context) error {
+	p.sweeping.Lock()
+	defer p.sweeping.Unlock()
+	if p.swept {
+		return nil
+	}
+	if err := p.Engine.Sweep(ctx, p.started); err != nil {
+		return err
+	}
+	for _, name := range p.leftovers {
+		_, err := p.Store.App(ctx, name)
+		if err == nil {
+			continue // pushed again since
+		}
+		if err := p.Engine.Destroy(ctx, name); err != nil {
+			return err
+		}
+	}
+	p.swept = true
+	return nil
+}
+
+// Wait returns when no old generation is finishing its last requests any more.
+func (p *Pipeline) Wait() { p.retiring.Wait() }

@@ -1,0 +1,74 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/builder"
+)
+
+// A built is what a build made, and by what.
+type built struct {
+	builder.Result
+	builder string
+}
+
+func (r *run) build(ctx context.Context, source *Source) (made built, err error) {
+	err = r.stage(ctx, appliance.StageBuild, func() error {
+		leave, err := r.builds.enter(ctx, turn{
+			who: appliance.ActorFrom(ctx).Name, what: "build of " + string(r.app),
+		}, r.waiting)
+		if err != nil {
+			return err
+		}
+		defer leave()
+
+		root, err := os.OpenRoot(source.Dir)
+		if err != nil {
+			return err
+		}
+		defer root.Close()
+		b, reason, err := builder.For(root.FS(), r.Builders...)
+		if err != nil {
+			return err
+		}
+		env, err := r.Store.Config(ctx, r.app)
+		if err != nil {
+			return err
+		}
+		stack, err := r.stackFor(ctx, b)
+		if err != nil {
+			return err
+		}
+		r.progress.Step("Building %s with %s (%s) ...", r.app, b.Name(), reason)
+		start := time.Now()
+		result, err := b.Build(ctx, r.Engine, builder.Request{
+			App: r.app, Tag: r.tag(source.Commit), Source: source.Dir, Commit: source.Commit,
+			Env: env, Stack: stack, Out: r.progress, Step: r.progress.Step,
+		})
+		if err != nil {
+			return err
+		}
+		r.progress.Detail("Built in %s", seconds(time.Since(start)))
+		made = built{result, b.Name()}
+		return nil
+	})
+	return made, err
+}
+
+// stackFor returns the stack image, for the builder that builds on it.
+func (r *run) stackFor(ctx context.Context, b builder.Builder) (appliance.Image, error) {
+	if b.Name() != (builder.Buildpacks{}).Name() {
+		return "", nil
+	}
+	return r.Stack(ctx, r.progress)
+}
+
+// tag names an image after what it was built from, and when: a commit can be
+// built twice.
+func (r *run) tag(commit string) appliance.Image {
+	return appliance.Image(fmt.Sprintf("%s/%s:%.12s-%d", r.Instance, r.app, commit, time.Now().UnixMilli()))
+}

@@ -1,0 +1,193 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/router"
+)
+
+// Settings of an app that say when its web processes are ready.
+const (
+	CheckPathSetting    = "check-path"    // "" for any answer below 500 on /, "tcp" for a connection only
+	CheckTimeoutSetting = "check-timeout" // seconds
+)
+
+// defaultCheckTimeout is how long Heroku waits too, before its error R10.
+const defaultCheckTimeout = 60 * time.Second
+
+// lastLines is how much of what a process had to say a failed deploy shows.
+const lastLines = 20
+
+// healthy returns when every process is ready for traffic, or with why one
+// will not be.
+func (r *run) healthy(ctx context.Context, started []appliance.Process) error {
+	check, err := r.check(ctx)
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	for _, p := range started {
+		g.Go(func() error { return r.ready(ctx, p, check) })
+	}
+	return g.Wait()
+}
+
+// check returns what the app's web processes must answer.
+func (r *run) check(ctx context.Context) (check router.HealthCheck, err error) {
+	path, err := r.Store.AppSetting(ctx, r.app, CheckPathSetting)
+	if err != nil {
+		return check, err
+	}
+	timeout, err := r.Store.AppSetting(ctx, r.app, CheckTimeoutSetting)
+	if err != nil {
+		return check, err
+	}
+	hosts, err := r.Hosts(ctx, r.app)
+	if err != nil {
+		return check, err
+	}
+	check = router.HealthCheck{Path: path, Host: hosts[0], Timeout: defaultCheckTimeout}
+	if path == "tcp" {
+		check.Path, check.TCP = "", true
+	}
+	if n, err := strconv.Atoi(timeout); err == nil {
+		check.Timeout = time.Duration(n) * time.Second
+	}
+	return check, nil
+}
+
+// ready returns when one process is ready for traffic. A process that ends is
+// noticed at once.
+func (r *run) ready(ctx context.Context, p appliance.Process, check router.HealthCheck) error {
+	start := time.Now()
+	watched, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go func() { stop(r.ended(watched, p.ID)) }()
+
+	var err error
+	if p.Type == Web {
+		err = check.Wait(watched, p.Addr)
+	} else {
+		err = stayUp(watched)
+	}
+	if dead, ok := errors.AsType[*endedError](context.Cause(watched)); ok {
+		return r.explain(ctx, dead.process)
+	}
+	if errors.Is(err, router.ErrUnhealthy) {
+		return r.explainUnhealthy(ctx, p, err)
+	}
+	if err != nil {
+		return err
+	}
+	r.progress.Detail("%s.%d is up after %s", p.Type, p.Index, seconds(time.Since(start)))
+	return nil
+}
+
+// stayUp returns nil when a process that listens on nothing has run for a
+// moment, in which a mistyped command would have ended.
+func stayUp(ctx context.Context) error {
+	select {
+	case <-time.After(settle):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// An endedError is about a process that ended before it was ready.
+type endedError struct{ process appliance.Process }
+
+func (e *endedError) Error() string {
+	return fmt.Sprintf("%s.%d ended", e.process.Type, e.process.Index)
+}
+
+// ended returns an endedError when the process does not run any more, or nil
+// when ctx is done.
+func (r *run) ended(ctx context.Context, id string) error {
+	for {
+		changed := r.state.changes()
+		processes, err := r.Engine.Processes(ctx, r.app)
+		for _, p := range processes {
+			if err == nil && p.ID == id && !p.Running {
+				return &endedError{p}
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		case <-time.After(time.Second): // in case the engine did not tell us
+		}
+	}
+}
+
+// explain makes an error of a process that ended, with its last words.
+func (r *run) explain(ctx context.Context, p appliance.Process) error {
+	r.showLog(ctx, p)
+	what := fmt.Sprintf("%s.%d exited with status %d before it was ready", p.Type, p.Index, p.ExitStatus)
+	hint := "the lines above are the last it printed; fix what they say and push again"
+	switch {
+	case p.OOM:
+		what = fmt.Sprintf("%s.%d was killed: out of memory", p.Type, p.Index)
+		hint = "it needs more memory than this machine has to give"
+	case p.ExitStatus == 127:
+		hint = "status 127 means that its command was not found: check the Procfile, and that the build installs it"
+	case p.ExitStatus == 126:
+		hint = "status 126 means that its command cannot be executed: check its mode (git update-index --chmod=+x) and its first line"
+	}
+	return appliance.WithHint(errors.New(what), hint)
+}
+
+// explainUnhealthy makes an error of a process that runs but does not answer.
+// Most often it listens where nobody can reach it, which can be seen.
+func (r *run) explainUnhealthy(ctx context.Context, p appliance.Process, err error) error {
+	r.showLog(ctx, p)
+	_, port, _ := strings.Cut(p.Addr, ":")
+	hint := fmt.Sprintf("web must listen on 0.0.0.0, on the port that $PORT gives (%s); "+
+		"if it needs longer to start: checks:set %s timeout 120", port, r.app)
+	listening, listErr := r.Engine.Listening(ctx, p.ID)
+	if listErr == nil {
+		hint = hintFor(listening, port, hint)
+	}
+	return appliance.WithHint(fmt.Errorf("%s.%d: %w", p.Type, p.Index, err), hint)
+}
+
+func hintFor(listening []netip.AddrPort, port, otherwise string) string {
+	if len(listening) == 0 {
+		return "it runs but listens on nothing; " + otherwise
+	}
+	for _, at := range listening {
+		switch {
+		case at.Addr().IsLoopback() && fmt.Sprint(at.Port()) == port:
+			return fmt.Sprintf("it listens on %s, where only it can reach itself: make it listen on 0.0.0.0:%s", at, port)
+		case fmt.Sprint(at.Port()) == port:
+			return "it listens on the right port but does not answer as it should: see the evidence above, and checks:set for what is asked"
+		}
+	}
+	return fmt.Sprintf("it listens on %s, but was told to listen on port %s: make it use $PORT", listening[0], port)
+}
+
+// showLog prints the last lines of a process.
+func (r *run) showLog(ctx context.Context, p appliance.Process) {
+	var log bytes.Buffer
+	if err := r.Engine.Logs(ctx, p.ID, appliance.LogOptions{Tail: lastLines}, &log); err != nil {
+		r.progress.Warn("its log cannot be read: %v", err)
+		return
+	}
+	if log.Len() == 0 {
+		r.progress.Detail("(%s.%d printed nothing)", p.Type, p.Index)
+		return
+	}
+	r.progress.Step("The last lines of %s.%d:", p.Type, p.Index)
+	log.WriteTo(r.progress)
+}

@@ -1,0 +1,208 @@
+// Package pipeline takes an app from pushed source to running processes:
+// receive, cleanup, build, release, deploy. Each stage has its own file.
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/builder"
+	"github.com/berthhq/berth/appliance/git"
+	"github.com/berthhq/berth/appliance/progress"
+	"github.com/berthhq/berth/db"
+	"github.com/berthhq/berth/router"
+	certs "github.com/berthhq/berth/tls"
+)
+
+// A Pipeline has everything that the stages need. Its exported fields are set
+// once, before its first use.
+type Pipeline struct {
+	Store        *db.Store
+	Repos        git.Repos
+	Builders     []builder.Builder
+	Stack        func(ctx context.Context, out io.Writer) (appliance.Image, error) // what buildpacks build on
+	Engine       appliance.Engine
+	Router       *router.Router
+	Certificates *certs.Manager
+	Addresses    Addresses
+	Instance     string // what the names of its images begin with
+	Temp         string // a directory for what is being worked on
+	Log          *slog.Logger
+
+	builds line // the builds of the whole machine
+
+	mu       sync.Mutex // guards the fields below
+	apps     map[appliance.AppName]*state
+	retiring sync.WaitGroup // generations that finish their last requests
+
+	started   time.Time
+	leftovers []appliance.AppName // of interrupted pushes; set before the first use
+
+	sweeping sync.Mutex // guards swept, and lets one sweep at a time
+	swept    bool
+}
+
+// A Push is what a git push brings.
+type Push struct {
+	App        appliance.AppName
+	Commit     string
+	Branch     string
+	Quarantine string // where git keeps the commit's objects until we accept it
+}
+
+// Receive takes a push all the way. What it prints to out is what the person
+// who pushes sees; when it fails, git refuses the push.
+func (p *Pipeline) Receive(ctx context.Context, push Push, out io.Writer) error {
+	return p.run(ctx, push.App, "deploy", out, func(r *run) error {
+		source, err := r.receive(ctx, push)
+		if err != nil {
+			return err
+		}
+		defer source.Remove()
+
+		if err := r.cleanup(ctx); err != nil {
+			return err
+		}
+		built, err := r.build(ctx, source)
+		if err != nil {
+			return err
+		}
+		release, err := r.release(ctx, appliance.Release{
+			Image: built.Image, Builder: built.builder, Stack: built.Stack, Procfile: built.Procfile, Port: built.Port,
+			Commit: push.Commit, Reason: fmt.Sprintf("push %.7s", push.Commit),
+		})
+		if err != nil {
+			return err
+		}
+		return r.deploy(ctx, release)
+	})
+}
+
+// Reconfigure makes a release of the live one with the environment as it is
+// now, and deploys it. It is what config:set ends with. An app that has not
+// been deployed yet has nothing to change.
+func (p *Pipeline) Reconfigure(ctx context.Context, app appliance.AppName, reason string, out io.Writer) error {
+	return p.again(ctx, app, "restart", out, func(r *run, live appliance.Release) error {
+		live.Reason = reason
+		release, err := r.release(ctx, live)
+		if err != nil {
+			return err
+		}
+		return r.deploy(ctx, release)
+	})
+}
+
+// Restart deploys the live release again. It is ps:restart and ps:scale. An
+// app that has not been deployed yet has nothing to restart.
+func (p *Pipeline) Restart(ctx context.Context, app appliance.AppName, out io.Writer) error {
+	return p.again(ctx, app, "restart", out, func(r *run, live appliance.Release) error { return r.deploy(ctx, live) })
+}
+
+// again does something with an app's live release, if it has one.
+func (p *Pipeline) again(ctx context.Context, name appliance.AppName, what string, out io.Writer, fn func(*run, appliance.Release) error) error {
+	return p.run(ctx, name, what, out, func(r *run) error {
+		app, err := p.Store.App(ctx, name)
+		if err != nil || app.LiveRelease == 0 {
+			return err
+		}
+		live, err := p.Store.Release(ctx, name, app.LiveRelease)
+		if err != nil {
+			return err
+		}
+		return fn(r, live)
+	})
+}
+
+// A run is one trip through some of the stages, for one app.
+type run struct {
+	*Pipeline
+	app      appliance.AppName
+	state    *state
+	progress *progress.Writer
+	start    time.Time
+	took     []timing
+}
+
+// run lets fn work on app while nothing else does. Who comes second waits, and
+// reads on out for what.
+func (p *Pipeline) run(ctx context.Context, app appliance.AppName, what string, out io.Writer, fn func(*run) error) error {
+	r := &run{Pipeline: p, app: app, state: p.state(app), progress: progress.New(out)}
+	leave, err := r.state.runs.enter(ctx, turn{
+		who: appliance.ActorFrom(ctx).Name, what: fmt.Sprintf("%s of %s", what, app),
+	}, r.waiting)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	r.start = time.Now()
+	return fn(r)
+}
+
+// waiting tells the person what they wait for.
+func (r *run) waiting(now turn, ahead int) {
+	place := "yours is next"
+	if ahead > 0 {
+		place = fmt.Sprintf("%d more before yours", ahead)
+	}
+	r.progress.Step("Waiting: another %s runs, started %s ago by %s; %s", now.what, seconds(time.Since(now.since)), now.who, place)
+}
+
+// A state is what the pipeline knows of an app while it runs. It is not in
+// the store, because after a restart it is not so any more.
+type state struct {
+	runs line // one at a time
+
+	// work is held by whoever starts and ends processes: a deploy, or a
+	// restore.
+	work sync.Mutex
+
+	// route is held for the short moments in which the live generation, or
+	// the addresses it is routed to, change. It is taken after work.
+	route sync.Mutex
+
+	mu       sync.Mutex // guards the fields below
+	retiring map[string]bool
+	changed  chan struct{} // closed and replaced whenever a process changes
+}
+
+func (p *Pipeline) state(app appliance.AppName) *state {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	s, ok := p.apps[app]
+	if !ok {
+		s = &state{retiring: map[string]bool{}, changed: make(chan struct{})}
+		if p.apps == nil {
+			p.apps = map[appliance.AppName]*state{}
+		}
+		p.apps[app] = s
+	}
+	return s
+}
+
+// changes returns a channel that is closed at the app's next change.
+func (s *state) changes() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.changed
+}
+
+func (s *state) announce() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// seconds prints a duration as people read it: 0.4s, 12.3s, 2m5s.
+func seconds(d time.Duration) string {
+	if d >= time.Minute {
+		return d.Round(time.Second).String()
+	}
+	return fmt.Sprintf("%.1fs", d.Seconds())
+}

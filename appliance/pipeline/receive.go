@@ -1,0 +1,106 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/git"
+)
+
+// A Source is a pushed commit, unpacked.
+type Source struct {
+	Dir    string
+	Commit string
+	files  int
+}
+
+// Remove deletes the unpacked files.
+func (s *Source) Remove() { os.RemoveAll(s.Dir) }
+
+// maxSubmodules bounds how many repositories one push makes us fetch.
+const maxSubmodules = 100
+
+func (r *run) receive(ctx context.Context, push Push) (source *Source, err error) {
+	err = r.stage(ctx, appliance.StageReceive, func() (err error) {
+		dir, err := os.MkdirTemp(r.Temp, "source-"+string(push.App)+"-")
+		if err != nil {
+			return err
+		}
+		source = &Source{Dir: dir, Commit: push.Commit}
+		defer func() {
+			if err != nil {
+				source.Remove()
+			}
+		}()
+
+		r.progress.Step("Receiving %s (%.7s on %s)", push.App, push.Commit, push.Branch)
+		if err := r.unpack(ctx, source, push); err != nil {
+			return err
+		}
+		if source.files == 0 {
+			return appliance.WithHint(fmt.Errorf("commit %.7s has no files", push.Commit),
+				"add your app's files: git add . && git commit, then push again")
+		}
+		return nil
+	})
+	return source, err
+}
+
+// unpack writes the commit's files, and those of its submodules, to the
+// source's directory.
+func (r *run) unpack(ctx context.Context, source *Source, push Push) error {
+	err := extract(source, "", func(w io.Writer) error {
+		return r.Repos.Archive(ctx, push.App, push.Commit, push.Quarantine, w)
+	})
+	if err != nil {
+		return fmt.Errorf("unpack %.7s: %w", push.Commit, err)
+	}
+	modules, err := r.Repos.Submodules(ctx, push.App, push.Commit, push.Quarantine)
+	if err != nil {
+		return err
+	}
+	for n := 0; len(modules) > 0; n++ {
+		if n == maxSubmodules {
+			return fmt.Errorf("more than %d submodules", maxSubmodules)
+		}
+		module := modules[0]
+		r.progress.Detail("submodule %s at %.7s", module.Path, module.Commit)
+		var inner []git.Submodule
+		err := extract(source, module.Path, func(w io.Writer) (err error) {
+			inner, err = r.Repos.ArchiveSubmodule(ctx, module, w)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, m := range inner {
+			m.Path = filepath.Join(module.Path, m.Path)
+			modules = append(modules, m)
+		}
+		modules = modules[1:]
+	}
+	return nil
+}
+
+// extract unpacks at path, within the source, what archive writes.
+func extract(source *Source, path string, archive func(io.Writer) error) error {
+	pr, pw := io.Pipe()
+	archived := make(chan error, 1)
+	go func() {
+		err := archive(pw)
+		pw.CloseWithError(err)
+		archived <- err
+	}()
+	n, err := untar(source.Dir, path, pr)
+	source.files += n
+	pr.CloseWithError(err) // nobody reads any more
+	if archiveErr := <-archived; archiveErr != nil && !errors.Is(archiveErr, err) {
+		return archiveErr
+	}
+	return err
+}

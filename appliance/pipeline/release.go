@@ -1,0 +1,25 @@
+package pipeline
+
+import (
+	"context"
+
+	"github.com/berthhq/berth/appliance"
+)
+
+// release makes the app's next release of what is in spec, with the
+// environment as it is now.
+func (r *run) release(ctx context.Context, spec appliance.Release) (release appliance.Release, err error) {
+	err = r.stage(ctx, appliance.StageRelease, func() error {
+		env, err := r.Store.Config(ctx, r.app)
+		if err != nil {
+			return err
+		}
+		spec.App, spec.Env, spec.Actor = r.app, env, appliance.ActorFrom(ctx).Name
+		if release, err = r.Store.AddRelease(ctx, spec); err != nil {
+			return err
+		}
+		r.progress.Step("Releasing %s v%d", r.app, release.Version)
+		return nil
+	})
+	return release, err
+}

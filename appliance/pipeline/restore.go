@@ -1,0 +1,183 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/router"
+)
+
+// Changed tells the pipeline that a process of app has started, ended or
+// moved; "" that any may have. It returns at once.
+func (p *Pipeline) Changed(ctx context.Context, app appliance.AppName) {
+	if app != "" {
+		p.state(app).announce()
+	}
+	go func() { // ends with ctx
+		var err error
+		if app == "" {
+			err = p.RestoreAll(ctx)
+		} else {
+			err = p.Restore(ctx, app)
+		}
+		if err != nil && ctx.Err() == nil {
+			p.Log.ErrorContext(ctx, "restore", "app", app, "err", err)
+		}
+	}()
+}
+
+// RestoreAll restores every app, and ends what runs of apps that do not exist.
+func (p *Pipeline) RestoreAll(ctx context.Context) error {
+	if err := p.sweep(ctx); err != nil {
+		return err
+	}
+	apps, err := p.Store.Apps(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	known := map[appliance.AppName]bool{}
+	for _, app := range apps {
+		known[app.Name] = true
+		if err := p.Restore(ctx, app.Name); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", app.Name, err))
+		}
+	}
+	processes, err := p.Engine.Processes(ctx, "")
+	if err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	strays := slices.DeleteFunc(processes, func(q appliance.Process) bool { return known[q.App] })
+	return errors.Join(append(errs, p.Engine.Stop(ctx, grace, ids(strays)...))...)
+}
+
+// Restore makes what runs of an app what should run: it routes the live
+// generation wherever its processes are now, replaces those that are gone, and
+// ends what an interrupted deploy has left. What should run is in the store;
+// where it runs only the engine knows.
+func (p *Pipeline) Restore(ctx context.Context, name appliance.AppName) error {
+	s := p.state(name)
+	if err := p.route(ctx, s, name); err != nil {
+		return err
+	}
+	if !s.work.TryLock() {
+		return nil // a deploy is at work, and looks after all this itself
+	}
+	defer s.work.Unlock()
+
+	app, err := p.Store.App(ctx, name)
+	if errors.Is(err, appliance.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	processes, err := p.Engine.Processes(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := p.complete(ctx, app, of(app.Live, processes)); err != nil {
+		return err
+	}
+	var left []appliance.Process
+	for _, q := range processes {
+		if q.Generation != app.Live && !s.isRetiring(q.ID) {
+			left = append(left, q)
+		}
+	}
+	return p.Engine.Stop(ctx, grace, ids(left)...)
+}
+
+// route sends the app's traffic to its live generation.
+func (p *Pipeline) route(ctx context.Context, s *state, name appliance.AppName) error {
+	s.route.Lock()
+	defer s.route.Unlock()
+
+	app, err := p.Store.App(ctx, name)
+	if errors.Is(err, appliance.ErrNotFound) {
+		p.Router.Remove(string(name))
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	hosts, err := p.Hosts(ctx, name)
+	if err != nil {
+		return err
+	}
+	processes, err := p.Engine.Processes(ctx, name)
+	if err != nil {
+		return err
+	}
+	err = p.Router.Update(router.Service{Name: string(name), Hosts: hosts, Targets: targets(of(app.Live, processes))})
+	if err == nil && !app.Provisional {
+		p.Certificates.Manage(hosts...) // only what is routed gets a certificate
+	}
+	return err
+}
+
+// complete starts what is missing of the live generation, and has the engine
+// keep what runs. The caller holds the app's work.
+func (p *Pipeline) complete(ctx context.Context, app appliance.App, live []appliance.Process) error {
+	if app.LiveRelease == 0 {
+		return nil
+	}
+	release, err := p.Store.Release(ctx, app.Name, app.LiveRelease)
+	if err != nil {
+		return err
+	}
+	formation, err := p.formation(ctx, release)
+	if err != nil {
+		return err
+	}
+	var unkept []string
+	alive := map[string]map[int]bool{}
+	for _, q := range live {
+		switch {
+		case q.Running || q.Restarting:
+			if alive[q.Type] == nil {
+				alive[q.Type] = map[int]bool{}
+			}
+			alive[q.Type][q.Index] = true
+			if !q.Kept {
+				unkept = append(unkept, q.ID)
+			}
+		default:
+			if err := p.Engine.Stop(ctx, grace, q.ID); err != nil {
+				return err
+			}
+		}
+	}
+	for _, typ := range slices.Sorted(maps.Keys(formation)) {
+		for i := 1; i <= formation[typ]; i++ {
+			if alive[typ][i] {
+				continue
+			}
+			spec := processSpec(release, app.Live, typ, 1)
+			spec.First = i
+			started, err := p.Engine.Start(ctx, spec)
+			if err != nil {
+				return fmt.Errorf("start %s.%d of v%d: %w", typ, i, release.Version, err)
+			}
+			p.Log.InfoContext(ctx, "process was missing, started again", "app", app.Name, "process", fmt.Sprintf("%s.%d", typ, i))
+			unkept = append(unkept, ids(started)...)
+		}
+	}
+	if len(unkept) == 0 {
+		return nil
+	}
+	if err := p.Engine.Keep(ctx, unkept...); err != nil {
+		return err
+	}
+	return p.route(ctx, p.state(app.Name), app.Name)
+}
+
+func (s *state) isRetiring(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.retiring[id]
+}

@@ -1,0 +1,109 @@
+package command
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/pipeline"
+)
+
+type apps struct {
+	*pipeline.Pipeline
+}
+
+// Apps returns the commands that make, list and remove apps.
+func Apps(p *pipeline.Pipeline) []Command {
+	a := apps{p}
+	return []Command{
+		{Name: "apps:create", Args: "<app>", Short: "create an app", Run: a.create},
+		{Name: "apps:destroy", Args: "<app>", Short: "remove an app and all that belongs to it", Run: a.destroy, Flags: force},
+		{Name: "apps:exists", Args: "<app>", Short: "exit with 0 if there is such an app", For: Anyone, Reads: true, Run: a.exists},
+		{Name: "apps:list", Short: "list the apps", For: Anyone, Reads: true, Run: a.list, Flags: listing},
+		{Name: "url", Args: "<app>", Short: "print the address of an app", For: Member, Reads: true, Run: a.url},
+		{Name: "urls", Args: "<app>", Short: "print every address of an app", For: Member, Reads: true, Run: a.urls},
+	}
+}
+
+func force(fs *pflag.FlagSet) { fs.Bool("force", false, "do not ask") }
+
+func (a apps) create(ctx context.Context, c *Call) error {
+	fmt.Fprintf(c.Stdout, "-----> Creating %s...\n", c.App)
+	err := a.Create(ctx, c.App, false)
+	if errors.Is(err, appliance.ErrExists) {
+		return appliance.WithHint(err, "apps:list shows the apps there are")
+	}
+	return err
+}
+
+func (a apps) destroy(ctx context.Context, c *Call) error {
+	if _, err := a.Store.App(ctx, c.App); err != nil {
+		return err
+	}
+	if !c.Bool("force") {
+		fmt.Fprintf(c.Stderr, " !     WARNING: Potentially Destructive Action\n"+
+			" !     This command will destroy %s, with its releases, config, domains and volumes.\n"+
+			" !     To proceed, type \"%s\"\n\n> ", c.App, c.App)
+		answer, err := bufio.NewReader(c.Stdin).ReadString('\n')
+		if strings.TrimSpace(answer) != string(c.App) {
+			return appliance.WithHint(errors.New("not confirmed: nothing was destroyed"),
+				fmt.Sprintf("type the app's name, or use: apps:destroy %s --force", c.App))
+		}
+		if err != nil {
+			fmt.Fprintln(c.Stderr)
+		}
+	}
+	fmt.Fprintf(c.Stdout, "Destroying %s\n", c.App)
+	return a.Destroy(ctx, c.App, c.Stderr)
+}
+
+func (a apps) exists(ctx context.Context, c *Call) error {
+	_, err := a.Store.App(ctx, c.App)
+	return err
+}
+
+func (a apps) list(ctx context.Context, c *Call) error {
+	list, err := a.Store.Apps(ctx)
+	if err != nil {
+		return err
+	}
+	names := []string{}
+	for _, app := range list {
+		if MayWorkOn(ctx, a.Store, c.Actor, app.Name) == nil {
+			names = append(names, string(app.Name))
+		}
+	}
+	if len(names) == 0 {
+		fmt.Fprintln(c.Stderr, " !     You haven't deployed any applications yet")
+	}
+	return c.List("My Apps", names, names)
+}
+
+func (a apps) url(ctx context.Context, c *Call) error {
+	hosts, err := a.hosts(ctx, c)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(c.Stdout, a.Addresses.URL(hosts[0]))
+	return nil
+}
+
+func (a apps) urls(ctx context.Context, c *Call) error {
+	hosts, err := a.hosts(ctx, c)
+	for _, host := range hosts {
+		fmt.Fprintln(c.Stdout, a.Addresses.URL(host))
+	}
+	return err
+}
+
+func (a apps) hosts(ctx context.Context, c *Call) ([]string, error) {
+	if _, err := a.Store.App(ctx, c.App); err != nil {
+		return nil, err
+	}
+	return a.Hosts(ctx, c.App)
+}

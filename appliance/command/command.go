@@ -1,0 +1,106 @@
+// Package command has the commands of the appliance, such as apps:create. The
+// local command line and SSH run the same ones: a command sees only a Session,
+// never the door it came in by.
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/berthhq/berth/appliance"
+)
+
+// ErrUsage is the error for a command line that makes no sense.
+var ErrUsage = errors.New("usage")
+
+// A Level says whose commands are run.
+type Level int
+
+// The levels. The zero Level is the safe one.
+const (
+	Admin  Level = iota // an admin's only
+	Member              // also of keys that may work on the app that is the first argument
+	Anyone              // of every key that the gateway knows
+)
+
+// A Command is one thing that a person can ask for.
+type Command struct {
+	Name  string // "apps:create"
+	Args  string // "<app> [<key>...]": for the usage line
+	Short string // "create an app": for help
+	For   Level
+
+	// Reads is set for a command that changes nothing. The audit trail has it
+	// only when it was refused.
+	Reads bool
+
+	// Flags, if set, declares the command's flags.
+	Flags func(*pflag.FlagSet)
+
+	Run func(context.Context, *Call) error
+}
+
+// A Session is one person's conversation with the appliance.
+type Session struct {
+	Actor  appliance.Actor
+	Stdin  io.Reader
+	Stdout io.Writer // what was asked for
+	Stderr io.Writer // how it is going
+	TTY    bool      // somebody is looking
+}
+
+// A Call is one command line of a session.
+type Call struct {
+	*Session
+	Args  []string // what the flags left
+	Flags *pflag.FlagSet
+
+	// App is the first argument of a command whose arguments begin with
+	// "<app>".
+	App appliance.AppName
+}
+
+// Bool returns the value of a flag that the command declares.
+func (c *Call) Bool(flag string) bool {
+	v, err := c.Flags.GetBool(flag)
+	if err != nil {
+		panic(err) // the command asks for a flag that it does not declare
+	}
+	return v
+}
+
+// listing declares the flags of every command that lists something.
+func listing(fs *pflag.FlagSet) {
+	fs.String("format", "stdout", "stdout or json")
+	fs.Bool("quiet", false, "no heading")
+}
+
+// List prints rows, under a heading, or as one JSON value if that was asked
+// for.
+func (c *Call) List(heading string, value any, rows []string) error {
+	switch format, _ := c.Flags.GetString("format"); format {
+	case "json":
+		return json.NewEncoder(c.Stdout).Encode(value)
+	case "stdout":
+	default:
+		return fmt.Errorf("%w: --format is stdout or json, not %q", ErrUsage, format)
+	}
+	if heading != "" && !c.Bool("quiet") {
+		fmt.Fprintln(c.Stdout, "=====> "+heading)
+	}
+	for _, row := range rows {
+		fmt.Fprintln(c.Stdout, row)
+	}
+	return nil
+}
+
+// usage returns the command's usage error.
+func (c Command) usage() error {
+	return fmt.Errorf("%w: %s", ErrUsage, strings.TrimSpace(c.Name+" "+c.Args))
+}

@@ -1,0 +1,156 @@
+package command
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/db"
+)
+
+// A Set is the commands of one appliance.
+type Set struct {
+	store    *db.Store
+	commands map[string]Command
+}
+
+// NewSet returns a set of the given commands, and help.
+func NewSet(store *db.Store, commands ...[]Command) *Set {
+	s := &Set{store: store, commands: map[string]Command{}}
+	for _, c := range slices.Concat(commands...) {
+		s.commands[c.Name] = c
+	}
+	s.commands["help"] = Command{Name: "help", Args: "[<command>]", Short: "list the commands", For: Anyone, Reads: true, Run: s.help}
+	return s
+}
+
+// All returns the commands by name.
+func (s *Set) All() []Command {
+	return slices.SortedFunc(maps.Values(s.commands), func(a, b Command) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+// Execute runs the command that args name, if the session's actor may, and
+// adds it to the audit trail. It leaves showing the error to the door.
+func (s *Set) Execute(ctx context.Context, session *Session, args []string) error {
+	if len(args) == 0 {
+		args = []string{"help"}
+	}
+	c, ok := s.commands[args[0]]
+	if !ok {
+		return appliance.WithHint(fmt.Errorf("`%.60s` is not a berth command", args[0]), "`help` lists the commands")
+	}
+	ctx = appliance.WithActor(ctx, session.Actor)
+	call, err := s.admit(ctx, c, session, args[1:])
+	if err == nil {
+		err = c.Run(ctx, call)
+	}
+	if c.Reads && !errors.Is(err, appliance.ErrDenied) {
+		return err
+	}
+	return errors.Join(err, s.record(ctx, c, session.Actor, args[1:], err))
+}
+
+// admit is the one gate that every command of every door passes. It returns
+// the call, parsed, if the actor may make it.
+func (s *Set) admit(ctx context.Context, c Command, session *Session, args []string) (*Call, error) {
+	if c.For == Admin && !session.Actor.Admin || session.Actor.Name == "" {
+		return nil, fmt.Errorf("%s: %w", c.Name, appliance.ErrDenied)
+	}
+	call, err := c.parse(session, args)
+	if err != nil {
+		return nil, err
+	}
+	if c.For == Member {
+		if err := MayWorkOn(ctx, s.store, session.Actor, call.App); err != nil {
+			return nil, fmt.Errorf("%s %s: %w", c.Name, call.App, err)
+		}
+	}
+	return call, nil
+}
+
+// MayWorkOn returns nil if the actor may work on app, be it there or not, and
+// ErrDenied otherwise.
+func MayWorkOn(ctx context.Context, store *db.Store, actor appliance.Actor, app appliance.AppName) error {
+	if actor.Admin {
+		return nil
+	}
+	may, err := store.MayWorkOn(ctx, app, actor.Name)
+	if err != nil {
+		return err
+	}
+	if !may {
+		return appliance.ErrDenied
+	}
+	return nil
+}
+
+func (c Command) parse(session *Session, args []string) (*Call, error) {
+	flags := pflag.NewFlagSet(c.Name, pflag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	if c.Flags != nil {
+		c.Flags(flags)
+	}
+	if err := flags.Parse(args); err != nil {
+		return nil, fmt.Errorf("%w: %v", c.usage(), err)
+	}
+	required, optional, _ := strings.Cut(c.Args, "[")
+	least := strings.Count(required, "<")
+	most := least + strings.Count(optional, "<")
+	if flags.NArg() < least || flags.NArg() > most && !strings.Contains(c.Args, "...") {
+		return nil, c.usage()
+	}
+	call := &Call{Session: session, Args: flags.Args(), Flags: flags}
+	if strings.HasPrefix(c.Args, "<app>") {
+		app, err := appliance.ParseAppName(call.Args[0])
+		if err != nil {
+			return nil, err
+		}
+		call.App = app
+	}
+	return call, nil
+}
+
+// record writes the audit line of a command. Of "KEY=value" it keeps the key:
+// the value may be a secret.
+func (s *Set) record(ctx context.Context, c Command, actor appliance.Actor, args []string, err error) error {
+	e := appliance.Event{Actor: actor.Name, Door: actor.Door, From: actor.From, Action: c.Name}
+	var detail []string
+	for i, arg := range args {
+		if name, err := appliance.ParseAppName(arg); i == 0 && err == nil && strings.HasPrefix(c.Args, "<app>") {
+			e.App = name
+			continue
+		}
+		key, _, _ := strings.Cut(arg, "=")
+		detail = append(detail, key)
+	}
+	e.Detail = strings.Join(detail, " ")
+	if err != nil {
+		e.Error = err.Error()
+	}
+	return s.store.Record(context.WithoutCancel(ctx), e)
+}
+
+// help lists the commands, or those whose name begins as asked.
+func (s *Set) help(ctx context.Context, call *Call) error {
+	prefix := strings.Join(call.Args, "")
+	found := false
+	for _, c := range s.All() {
+		if !strings.HasPrefix(c.Name, prefix) || c.For == Admin && !call.Actor.Admin {
+			continue
+		}
+		found = true
+		fmt.Fprintf(call.Stdout, "    %-44s %s\n", strings.TrimSpace(c.Name+" "+c.Args), c.Short)
+	}
+	if !found {
+		return appliance.WithHint(fmt.Errorf("command %.60q %w", prefix, appliance.ErrNotFound), "`help` lists the commands")
+	}
+	return nil
+}

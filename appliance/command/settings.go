@@ -1,0 +1,117 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"net/mail"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/pipeline"
+)
+
+type settings struct {
+	*pipeline.Pipeline
+}
+
+// Settings returns the commands that change how an app is received and
+// checked.
+func Settings(p *pipeline.Pipeline) []Command {
+	s := settings{p}
+	return []Command{
+		{Name: "git:set", Args: "<app> <property> [<value>]", Short: "set deploy-branch; no value takes it back", For: Member, Run: s.git},
+		{Name: "checks:set", Args: "<app> <property> [<value>]", Short: "set path or timeout of the health check", For: Member, Run: s.checks},
+	}
+}
+
+// DeployBranchSetting is the app's setting for the branch that is deployed.
+const DeployBranchSetting = "deploy-branch"
+
+var branchName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,200}$`)
+
+// ParseBranch checks that s can be the name of a branch: a safe part of what
+// git check-ref-format allows.
+func ParseBranch(s string) (string, error) {
+	if !branchName.MatchString(s) || strings.Contains(s, "..") || strings.Contains(s, "//") || strings.HasSuffix(s, "/") || strings.HasSuffix(s, ".lock") || strings.HasSuffix(s, ".") {
+		return "", appliance.WithHint(fmt.Errorf("%w branch name %.80q", appliance.ErrInvalid, s), "use letters, digits and . _ / -, as in release/2026")
+	}
+	return s, nil
+}
+
+func (s settings) git(ctx context.Context, c *Call) (err error) {
+	property, value := c.Args[1], strings.Join(c.Args[2:], "")
+	if property != DeployBranchSetting {
+		return unknownProperty(property, DeployBranchSetting)
+	}
+	if value != "" {
+		if value, err = ParseBranch(value); err != nil {
+			return err
+		}
+	}
+	return s.set(ctx, c, DeployBranchSetting, value)
+}
+
+// maxCheckTimeout is how long a push may wait for an app, in seconds.
+const maxCheckTimeout = 3600
+
+func (s settings) checks(ctx context.Context, c *Call) error {
+	value := strings.Join(c.Args[2:], "")
+	switch property := c.Args[1]; property {
+	case "path":
+		if value != "" && value != "tcp" && !strings.HasPrefix(value, "/") {
+			return appliance.WithHint(fmt.Errorf("%w path %.80q", appliance.ErrInvalid, value), `begin it with a slash, as in /up, or write tcp to ask for a connection only`)
+		}
+		return s.set(ctx, c, pipeline.CheckPathSetting, value)
+	case "timeout":
+		if n, err := strconv.Atoi(value); value != "" && (err != nil || n < 1 || n > maxCheckTimeout) {
+			return fmt.Errorf("%w timeout %.80q: give seconds, from 1 to %d", appliance.ErrInvalid, value, maxCheckTimeout)
+		}
+		return s.set(ctx, c, pipeline.CheckTimeoutSetting, value)
+	default:
+		return unknownProperty(property, "path", "timeout")
+	}
+}
+
+func (s settings) set(ctx context.Context, c *Call, name, value string) error {
+	if _, err := s.Store.App(ctx, c.App); err != nil {
+		return err
+	}
+	if err := s.Store.SetApp(ctx, c.App, name, value); err != nil {
+		return err
+	}
+	if value == "" {
+		fmt.Fprintf(c.Stdout, "=====> Unsetting %s of %s\n", name, c.App)
+		return nil
+	}
+	fmt.Fprintf(c.Stdout, "=====> Setting %s of %s to %s\n", name, c.App, value)
+	return nil
+}
+
+func unknownProperty(name string, known ...string) error {
+	return appliance.WithHint(fmt.Errorf("property %.60q %w", name, appliance.ErrNotFound), "known: "+strings.Join(known, ", "))
+}
+
+// global declares --global, which Dokku's users write where a setting can be
+// an app's too.
+func global(fs *pflag.FlagSet) { fs.Bool("global", false, "of the whole machine (always so)") }
+
+// checkDirectory checks the address of an ACME directory.
+func checkDirectory(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" || u.Host == "" {
+		return fmt.Errorf("%w ACME directory %.200q: give a https:// address", appliance.ErrInvalid, s)
+	}
+	return nil
+}
+
+func checkEmail(s string) error {
+	if a, err := mail.ParseAddress(s); err != nil || a.Address != s {
+		return fmt.Errorf("%w e-mail address %.200q", appliance.ErrInvalid, s)
+	}
+	return nil
+}

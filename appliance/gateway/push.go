@@ -1,0 +1,212 @@
+package gateway
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+
+	"github.com/gliderlabs/ssh"
+
+	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/command"
+	"github.com/berthhq/berth/appliance/pipeline"
+)
+
+// A push is one git push in progress. Git's pre-receive hook runs this binary
+// again, which comes back through the unix socket with the push's token; what
+// is written to that session, git shows to whoever pushes.
+type push struct {
+	ctx context.Context // of the session that pushes: it has the actor
+	app appliance.AppName
+}
+
+// pushes are the pushes in progress, by token.
+type pushes struct {
+	mu      sync.Mutex // guards the fields below
+	byToken map[string]*push
+	perApp  map[appliance.AppName]int
+}
+
+// begin adds a push and returns its token.
+func (p *pushes) begin(new *push) (token string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.byToken == nil {
+		p.byToken, p.perApp = map[string]*push{}, map[appliance.AppName]int{}
+	}
+	token = rand.Text()
+	p.byToken[token] = new
+	p.perApp[new.app]++
+	return token
+}
+
+// end removes a push and reports whether it was the last of its app.
+func (p *pushes) end(token string) (last bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	app := p.byToken[token].app
+	delete(p.byToken, token)
+	p.perApp[app]--
+	if p.perApp[app] > 0 {
+		return false
+	}
+	delete(p.perApp, app)
+	return true
+}
+
+func (p *pushes) get(token string) *push {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.byToken[token]
+}
+
+// receivePack serves git-receive-pack, as "git push" asks for it. The app is
+// made if it is not there, and removed again if nothing comes of the push.
+func (g *Gateway) receivePack(ctx context.Context, s ssh.Session, actor appliance.Actor, repo string) error {
+	app, err := parseRepo(repo)
+	if err != nil {
+		return err
+	}
+	token := g.pushes.begin(&push{ctx, app})
+	defer func() {
+		if !g.pushes.end(token) {
+			return
+		}
+		if err := g.Pipeline.Discard(ctx, app); err != nil {
+			g.Log.ErrorContext(ctx, "discard app of a refused push", "app", app, "err", err)
+		}
+	}()
+	if err := g.admit(ctx, actor, app); err != nil {
+		return err
+	}
+	err = g.Pipeline.Repos.ReceivePack(ctx, app, s, s, s.Stderr(), "BERTH_PUSH="+token)
+	return gitStatus(err)
+}
+
+// admit lets an actor push to an app, which it makes for an admin if there is
+// none.
+func (g *Gateway) admit(ctx context.Context, actor appliance.Actor, app appliance.AppName) error {
+	_, err := g.Store.App(ctx, app)
+	if missing := errors.Is(err, appliance.ErrNotFound); err != nil && !missing {
+		return err
+	} else if missing && actor.Admin {
+		err = g.Pipeline.Create(ctx, app, true)
+		if errors.Is(err, appliance.ErrExists) {
+			if _, there := g.Store.App(ctx, app); there == nil {
+				return nil // made by another push in this moment
+			}
+		}
+		return err
+	}
+	// A key without access is not told whether the app exists.
+	if err := command.MayWorkOn(ctx, g.Store, actor, app); err != nil {
+		return appliance.WithHint(fmt.Errorf("push to %s as %s: %w", app, actor.Name, err),
+			fmt.Sprintf("an admin can let you in: access:grant %s %s", app, actor.Name))
+	}
+	return g.Pipeline.Repos.Create(ctx, app) // in case it was lost
+}
+
+// uploadPack serves git-upload-pack, as clone and fetch ask for it.
+func (g *Gateway) uploadPack(ctx context.Context, s ssh.Session, actor appliance.Actor, repo string) error {
+	app, err := parseRepo(repo)
+	if err != nil {
+		return err
+	}
+	if err := command.MayWorkOn(ctx, g.Store, actor, app); err != nil {
+		return fmt.Errorf("fetch %s as %s: %w", app, actor.Name, err)
+	}
+	if _, err := g.Store.App(ctx, app); err != nil {
+		return err
+	}
+	return gitStatus(g.Pipeline.Repos.UploadPack(ctx, app, s, s, s.Stderr(), protocol(s)...))
+}
+
+// protocol passes on the version of git's protocol that the client wants.
+func protocol(s ssh.Session) []string {
+	for _, e := range s.Environ() {
+		if v, ok := strings.CutPrefix(e, "GIT_PROTOCOL="); ok && (v == "version=1" || v == "version=2") {
+			return []string{e}
+		}
+	}
+	return nil
+}
+
+// parseRepo returns the app whose repository is meant: "blog", "/blog" and
+// "blog.git" are, a path of more than that is not.
+func parseRepo(repo string) (appliance.AppName, error) {
+	return appliance.ParseAppName(strings.TrimSuffix(strings.TrimPrefix(repo, "/"), ".git"))
+}
+
+// gitStatus drops the error of a git that has already said itself, over the
+// protocol, what is wrong, but for the status.
+func gitStatus(err error) error {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.Exited() {
+		return &quietError{exit.ExitCode()}
+	}
+	return err
+}
+
+// A quietError is an exit status that needs no words.
+type quietError struct{ status int }
+
+func (e *quietError) Error() string { return fmt.Sprintf("exit status %d", e.status) }
+
+// hook serves the pre-receive hook of a push; stdin has a line for every ref.
+// Nothing that the hook says is believed but the token, which leads to the
+// session that a key has opened.
+func (g *Gateway) hook(s ssh.Session, token, quarantine string) error {
+	push := g.pushes.get(token)
+	if push == nil {
+		return fmt.Errorf("push %w", appliance.ErrNotFound)
+	}
+	updates, err := readUpdates(s)
+	if err != nil {
+		return err
+	}
+	branch, err := g.Store.AppSetting(push.ctx, push.app, command.DeployBranchSetting)
+	if err != nil {
+		return err
+	}
+	update, err := deployable(updates, push.app, branch)
+	if err != nil {
+		return err
+	}
+	name := strings.TrimPrefix(update.ref, "refs/heads/")
+	// A push is refused whole, so that what the repository has is what runs.
+	if err := g.Pipeline.Receive(push.ctx, pipeline.Push{
+		App: push.app, Commit: update.new, Branch: name, Quarantine: quarantine,
+	}, s); err != nil {
+		return err
+	}
+	if branch == "" {
+		return g.Pipeline.Repos.SetHead(context.WithoutCancel(push.ctx), push.app, name)
+	}
+	return nil
+}
+
+// maxUpdates bounds how many refs one push may change.
+const maxUpdates = 10_000
+
+// readUpdates reads git's "old new ref" lines.
+func readUpdates(r io.Reader) (updates []update, err error) {
+	for lines := bufio.NewScanner(r); lines.Scan(); {
+		f := strings.Fields(lines.Text())
+		if len(f) != 3 || len(updates) == maxUpdates {
+			return nil, fmt.Errorf("%w list of refs", appliance.ErrInvalid)
+		}
+		updates = append(updates, update{f[0], f[1], f[2]})
+	}
+	return updates, nil
+}
+
+// RunHook is what git's pre-receive hook does: it asks the appliance at socket.
+func RunHook(ctx context.Context, socket string, args []string) (int, error) {
+	return Call(ctx, socket, append([]string{"git-hook"}, args...), os.Stdin, os.Stdout, os.Stderr)
+}

@@ -12,8 +12,8 @@ import (
 // floors lists the packages from the ground up. A package imports only what
 // stands on a lower floor.
 var floors = [][]string{
-	{"appliance", "appliance/progress", "router", "tls"},
-	{"db", "appliance/builder", "appliance/docker", "appliance/enginetest", "appliance/git"},
+	{"appliance", "appliance/progress", "appliance/static", "router", "tls"},
+	{"db", "tls/acmetest", "appliance/builder", "appliance/docker", "appliance/enginetest", "appliance/git"},
 	{"appliance/pipeline"},
 	{"appliance/command"},
 	{"appliance/gateway"},

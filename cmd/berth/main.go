@@ -1,0 +1,79 @@
+// Command berth is the appliance. "berth serve" is all of its servers; a few
+// other words are programs of their own; anything else is a command for the
+// berth that is serving on this machine.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/gateway"
+	"github.com/berthhq/berth/appliance/static"
+)
+
+// version is set when a release is built.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	cfg, args, err := parseConfig(args, os.Getenv)
+	if err != nil {
+		fmt.Fprintf(stderr, " !     %v\n", err)
+		return 2
+	}
+	name := ""
+	if len(args) > 0 {
+		name = args[0]
+	}
+	switch name {
+	case "serve":
+		err = serve(ctx, cfg)
+	case "supervise":
+		err = supervise(ctx, args[1:], stdout, stderr)
+	case "static-serve":
+		err = static.Main(ctx, args[1:])
+	case "version", "--version":
+		fmt.Fprintln(stdout, "berth", version)
+	default:
+		return call(ctx, cfg, args, stdin, stdout, stderr)
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, " !     %v\n", err)
+		if hint := appliance.HintOf(err); hint != "" {
+			fmt.Fprintf(stderr, "       %s\n", hint)
+		}
+		if errors.Is(err, appliance.ErrInvalid) {
+			return 2
+		}
+		return 1
+	}
+	return 0
+}
+
+// call runs a command on the appliance of this machine.
+func call(ctx context.Context, cfg config, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	status, err := gateway.Call(ctx, cfg.socket, args, stdin, stdout, stderr)
+	if err == nil {
+		return status
+	}
+	fmt.Fprintf(stderr, " !     berth is not reached at %s: %v\n", cfg.socket, err)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		fmt.Fprintln(stderr, "       only root may: try again with sudo")
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		fmt.Fprintln(stderr, "       is it running? systemctl status berth, or: berth supervise --status")
+	}
+	return status
+}

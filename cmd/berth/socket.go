@@ -1,0 +1,48 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+)
+
+// listenLocal opens the local door. Whoever can open it is an admin, so it is
+// made in a directory that only its owner enters, and moved to its place when
+// its mode is right. The caller holds the directory's lock: a socket that is
+// there already is of an appliance that was killed.
+func listenLocal(path string) (net.Listener, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
+	private, err := os.MkdirTemp(filepath.Dir(path), ".berth-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(private)
+	made := filepath.Join(private, "s")
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: made, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	ln.SetUnlinkOnClose(false) // it will be elsewhere
+	if err := errors.Join(os.Chmod(made, 0o600), os.Rename(made, path)); err != nil {
+		ln.Close()
+		return nil, err
+	}
+	return &localListener{ln, path}, nil
+}
+
+// A localListener removes its socket when it is closed.
+type localListener struct {
+	*net.UnixListener
+	path string
+}
+
+func (l *localListener) Close() error {
+	if err := os.Remove(l.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(err, l.UnixListener.Close())
+	}
+	return l.UnixListener.Close()
+}

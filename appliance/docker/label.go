@@ -23,7 +23,6 @@ const (
 	labelRelease    = "berth.release"
 	labelGeneration = "berth.generation"
 	labelPort       = "berth.port"
-	labelSession    = "berth.session" // which of our own lives a run belongs to
 )
 
 // The kinds.

@@ -79,7 +79,7 @@ func (e *Engine) createRun(ctx context.Context, spec appliance.RunSpec) (string,
 		Cmd:       spec.Command,
 		Env:       spec.Env,
 		User:      spec.User,
-		Labels:    e.runLabels(spec.App),
+		Labels:    e.labels(kindRun, spec.App),
 		OpenStdin: spec.Stdin != nil,
 		StdinOnce: spec.Stdin != nil,
 	}

@@ -1,0 +1,184 @@
+// Package static serves a directory of files over HTTP, for apps that are
+// nothing else.
+package static
+
+import (
+	"errors"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"strings"
+)
+
+// A Config says what to serve, and how.
+type Config struct {
+	Root      string // the directory
+	SPA       bool   // index.html answers for every page that there is no file for
+	CleanURLs bool   // /about is about.html
+	ErrorPage string // the page for what is not found, relative to Root; "404.html" if ""
+}
+
+// A Handler serves the files below one directory. It lists no directories,
+// and shows neither files whose names start with a dot nor what a symbolic
+// link outside of the directory leads to.
+type Handler struct {
+	config Config
+	root   *os.Root
+	copies copies
+}
+
+// New opens the directory.
+func New(c Config) (*Handler, error) {
+	root, err := os.OpenRoot(c.Root)
+	if err != nil {
+		return nil, err
+	}
+	if c.ErrorPage = strings.TrimPrefix(c.ErrorPage, "/"); c.ErrorPage == "" {
+		c.ErrorPage = "404.html"
+	}
+	return &Handler{config: c, root: root}, nil
+}
+
+// Close gives the directory up.
+func (h *Handler) Close() error { return h.root.Close() }
+
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+		return
+	}
+	name := strings.TrimPrefix(path.Clean("/"+r.URL.Path), "/")
+	if !public(name) {
+		h.notFound(w, r)
+		return
+	}
+	if name == "" {
+		name = "."
+	}
+	f, err := h.open(name)
+	switch {
+	case err == nil && f.IsDir():
+		f.Close()
+		h.directory(w, r, name)
+	case err == nil && strings.HasSuffix(r.URL.Path, "/"):
+		f.Close()
+		h.missing(w, r)
+	case err == nil:
+		h.send(w, r, f, http.StatusOK)
+	case errors.Is(err, errUnreadable):
+		http.Error(w, "forbidden", http.StatusForbidden)
+	default:
+		h.page(w, r, name)
+	}
+}
+
+// public tells whether a path may be asked for: nothing in it is hidden, but
+// for what RFC 8615 puts in the open, and it is no file that tells Berth how
+// to run the site.
+func public(name string) bool {
+	if strings.ContainsRune(name, 0) || name == "static.json" || name == "Procfile" {
+		return false
+	}
+	for part := range strings.SplitSeq(name, "/") {
+		if strings.HasPrefix(part, ".") && part != ".well-known" {
+			return false
+		}
+	}
+	return true
+}
+
+// directory serves a directory's index.html, at an address that ends in a
+// slash, so that the page's relative links are right.
+func (h *Handler) directory(w http.ResponseWriter, r *http.Request, name string) {
+	f, err := h.open(path.Join(name, "index.html"))
+	if err != nil || f.IsDir() {
+		if err == nil {
+			f.Close()
+		}
+		h.missing(w, r)
+		return
+	}
+	if !strings.HasSuffix(r.URL.Path, "/") {
+		f.Close()
+		// From the clean name, and so never "//host".
+		to := url.URL{Path: "/" + name + "/", RawQuery: r.URL.RawQuery}
+		w.Header().Set("Location", to.String())
+		w.WriteHeader(http.StatusMovedPermanently)
+		return
+	}
+	h.send(w, r, f, http.StatusOK)
+}
+
+// page serves a page by the name without .html, where that is wanted.
+func (h *Handler) page(w http.ResponseWriter, r *http.Request, name string) {
+	if h.config.CleanURLs && !strings.HasSuffix(r.URL.Path, "/") {
+		if f, err := h.open(name + ".html"); err == nil {
+			if !f.IsDir() {
+				h.send(w, r, f, http.StatusOK)
+				return
+			}
+			f.Close()
+		}
+	}
+	h.missing(w, r)
+}
+
+// missing serves a single-page app where there is one, but never in place of
+// a script or an image: a page there only hides what is wrong.
+func (h *Handler) missing(w http.ResponseWriter, r *http.Request) {
+	if h.config.SPA && (path.Ext(r.URL.Path) == "" || strings.Contains(r.Header.Get("Accept"), "text/html")) {
+		if f, err := h.open("index.html"); err == nil && !f.IsDir() {
+			h.send(w, r, f, http.StatusOK)
+			return
+		}
+	}
+	h.notFound(w, r)
+}
+
+func (h *Handler) notFound(w http.ResponseWriter, r *http.Request) {
+	if f, err := h.open(h.config.ErrorPage); err == nil && !f.IsDir() {
+		h.send(w, r, f, http.StatusNotFound)
+		return
+	}
+	http.Error(w, "404 page not found", http.StatusNotFound)
+}
+
+// errUnreadable is for files that are there but that we may not read.
+var errUnreadable = errors.New("unreadable")
+
+// A file is an open file and what is known of it.
+type file struct {
+	*os.File
+	fs.FileInfo
+	path string // below the root
+}
+
+// Name is what both of them have.
+func (f file) Name() string { return f.FileInfo.Name() }
+
+func (h *Handler) open(name string) (file, error) {
+	// Not Open at once: opening a named pipe waits for somebody to write.
+	info, err := h.root.Stat(name)
+	if err != nil {
+		return file{}, err
+	}
+	if !info.IsDir() && !info.Mode().IsRegular() {
+		return file{}, fs.ErrNotExist
+	}
+	f, err := h.root.Open(name)
+	if errors.Is(err, fs.ErrPermission) {
+		return file{}, errUnreadable
+	}
+	if err != nil {
+		return file{}, err
+	}
+	if info, err = f.Stat(); err != nil {
+		f.Close()
+		return file{}, err
+	}
+	return file{f, info, name}, nil
+}

@@ -78,8 +78,9 @@ func (a apps) list(ctx context.Context, c *Call) error {
 			names = append(names, string(app.Name))
 		}
 	}
-	if len(names) == 0 {
+	if format, _ := c.Flags.GetString("format"); len(names) == 0 && format == "stdout" {
 		fmt.Fprintln(c.Stderr, " !     You haven't deployed any applications yet")
+		return nil
 	}
 	return c.List("My Apps", names, names)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -178,8 +179,9 @@ func (g *Gateway) dispatch(ctx context.Context, s ssh.Session, actor appliance.A
 		return g.receivePack(ctx, s, actor, args[1])
 	case len(args) == 2 && args[0] == "git-upload-pack":
 		return g.uploadPack(ctx, s, actor, args[1])
-	case len(args) == 3 && args[0] == "git-hook" && actor.Door == appliance.Local:
-		return g.hook(s, args[1], args[2])
+	case len(args) >= 2 && args[0] == "git-hook" && actor.Door == appliance.Local:
+		// A push that only deletes brings no objects, so has no quarantine.
+		return g.hook(s, args[1], strings.Join(args[2:], ""))
 	case len(args) == 0 && s.RawCommand() == "":
 		fmt.Fprintf(s, "Hello %s. This is Berth; there is no shell here.\n\n", actor.Name)
 	}

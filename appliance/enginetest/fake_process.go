@@ -1,0 +1,238 @@
+package enginetest
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/berthhq/berth/appliance"
+)
+
+// A fakeProcess is a process that a Fake keeps. What is listed of it is guarded by
+// the Fake's mu.
+type fakeProcess struct {
+	appliance.Process
+	fake      *Fake
+	spec      appliance.ProcessSpec
+	image     *fakeImage
+	container *container
+	listening []netip.AddrPort
+	addr      string // where it is reached whenever it runs
+
+	log   fakeLog
+	exits chan int      // it ends by itself, with this status
+	kept  chan struct{} // closed by Keep
+	told  chan struct{} // closed when it is told to finish
+	ended context.CancelFunc
+	gone  chan struct{} // closed when nothing of it runs any more
+	once  struct{ kept, told sync.Once }
+}
+
+// Start starts a new generation of one process type.
+func (f *Fake) Start(ctx context.Context, spec appliance.ProcessSpec) ([]appliance.Process, error) {
+	f.mu.Lock()
+	f.started = append(f.started, spec)
+	f.mu.Unlock()
+	if err := f.call("Start", fmt.Sprintf("%s.%s v%d", spec.App, spec.Type, spec.Release)); err != nil {
+		return nil, err
+	}
+	processes, err := f.make(spec)
+	if err != nil {
+		return nil, err
+	}
+	var started []appliance.Process
+	for _, p := range processes {
+		started = append(started, p.start())
+	}
+	f.tell(spec.App)
+	return started, nil
+}
+
+// make makes the processes of a spec, all or none.
+func (f *Fake) make(spec appliance.ProcessSpec) ([]*fakeProcess, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	image, err := f.image(spec.Image)
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", spec.Type, err)
+	}
+	var made []*fakeProcess
+	for i := range spec.Replicas {
+		p := &fakeProcess{
+			Process: appliance.Process{
+				ID: newID(), App: spec.App, Type: spec.Type, Index: max(1, spec.First) + i,
+				Release: spec.Release, Generation: spec.Generation,
+			},
+			fake: f, spec: spec, image: image,
+			container: f.container(image, spec.App, spec.Mounts, nil),
+			exits:     make(chan int, 1), kept: make(chan struct{}), told: make(chan struct{}), gone: make(chan struct{}),
+		}
+		if spec.Generation != "" && slices.ContainsFunc(f.processes, p.same) {
+			return nil, fmt.Errorf("start %s.%d: %w", spec.Type, p.Index, appliance.ErrExists)
+		}
+		made = append(made, p)
+	}
+	f.processes = append(f.processes, made...)
+	return made, nil
+}
+
+func (p *fakeProcess) same(q *fakeProcess) bool {
+	return p.App == q.App && p.Type == q.Type && p.Generation == q.Generation && p.Index == q.Index
+}
+
+// start starts a process and what restarts it, and returns what it is then.
+func (p *fakeProcess) start() appliance.Process {
+	ctx, cancel := context.WithCancel(context.Background())
+	p.ended = cancel
+	serve := p.listen()
+	p.fake.mu.Lock()
+	p.begin()
+	now := p.Process
+	p.fake.mu.Unlock()
+	go p.live(ctx, serve)
+	return now
+}
+
+// begin notes that it runs. The caller holds the Fake's mu.
+func (p *fakeProcess) begin() {
+	p.Running, p.Restarting, p.ExitStatus, p.OOM = true, false, 0, false
+	p.Started, p.Addr = time.Now(), p.addr
+}
+
+// live is the life of a process: it runs, ends, and if it is kept runs again.
+func (p *fakeProcess) live(ctx context.Context, serve func()) {
+	defer close(p.gone)
+	defer serve()
+	defer p.log.close()
+	for {
+		status := p.run(ctx)
+		p.fake.mu.Lock()
+		p.Running, p.Addr, p.listening = false, "", nil
+		p.ExitStatus, p.OOM = status, status == statusKilled && ctx.Err() == nil
+		kept := p.Kept
+		p.fake.mu.Unlock()
+		p.fake.tell(p.App)
+		if !kept {
+			p.log.close()
+		}
+		select {
+		case <-p.told:
+			return
+		case <-ctx.Done():
+			return
+		case <-p.kept:
+		}
+		select {
+		case <-p.told:
+			return
+		case <-ctx.Done():
+			return
+		case <-time.After(10 * time.Millisecond): // so that one that fails at once is not all there is
+		}
+		p.fake.mu.Lock()
+		p.Restarts++
+		p.begin()
+		p.fake.mu.Unlock()
+		p.fake.tell(p.App)
+	}
+}
+
+// run runs the program once.
+func (p *fakeProcess) run(ctx context.Context) int {
+	command := p.spec.Command
+	if command == nil {
+		command = p.image.info.Cmd
+	}
+	return simulate(ctx, simulation{
+		args: command, env: merge(p.image.env, p.spec.Env), container: p.container,
+		out: &p.log, told: p.told, exits: p.exits, listens: p.listens,
+	})
+}
+
+// listens notes what it listens on.
+func (p *fakeProcess) listens(a netip.AddrPort) {
+	p.fake.mu.Lock()
+	defer p.fake.mu.Unlock()
+	p.listening = []netip.AddrPort{a}
+}
+
+// exit makes it end by itself, unless it is just doing so.
+func (p *fakeProcess) exit(status int) {
+	select {
+	case p.exits <- status:
+	default:
+	}
+}
+
+// end tells it to finish, and ends it after grace.
+func (p *fakeProcess) end(grace time.Duration) {
+	p.once.told.Do(func() { close(p.told) })
+	select {
+	case <-p.gone:
+	case <-time.After(grace):
+	}
+	p.ended()
+	<-p.gone
+}
+
+// Keep restarts the processes from now on when they end.
+func (f *Fake) Keep(ctx context.Context, ids ...string) error {
+	for _, id := range ids {
+		if err := f.call("Keep", f.describe(id)); err != nil {
+			return err
+		}
+		f.mu.Lock()
+		p := f.find(id)
+		if p != nil {
+			p.Kept = true
+		}
+		f.mu.Unlock()
+		if p == nil {
+			return fmt.Errorf("process %s: %w", id, appliance.ErrNotFound)
+		}
+		p.once.kept.Do(func() { close(p.kept) })
+	}
+	return nil
+}
+
+// Stop ends and removes the processes, all at once.
+func (f *Fake) Stop(ctx context.Context, grace time.Duration, ids ...string) error {
+	var all sync.WaitGroup
+	defer all.Wait()
+	for _, id := range ids {
+		if err := f.call("Stop", f.describe(id)); err != nil {
+			return err
+		}
+		all.Go(func() { f.remove(id, grace) })
+	}
+	return nil
+}
+
+// remove ends a process and forgets it. One that is gone is no error.
+func (f *Fake) remove(id string, grace time.Duration) {
+	f.mu.Lock()
+	p := f.find(id)
+	f.mu.Unlock()
+	if p == nil {
+		return
+	}
+	p.end(grace)
+	f.mu.Lock()
+	f.processes = slices.DeleteFunc(f.processes, func(q *fakeProcess) bool { return q == p })
+	f.mu.Unlock()
+	f.tell(p.App)
+}
+
+// describe names a process for Calls.
+func (f *Fake) describe(id string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := f.find(id)
+	if p == nil {
+		return id
+	}
+	return fmt.Sprintf("%s.%s.%d v%d", p.App, p.Type, p.Index, p.Release)
+}

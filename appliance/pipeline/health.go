@@ -80,6 +80,9 @@ func (r *run) ready(ctx context.Context, p appliance.Process, check router.Healt
 	} else {
 		err = stayUp(watched)
 	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx) // another process has failed, and says why
+	}
 	if dead, ok := errors.AsType[*endedError](context.Cause(watched)); ok {
 		return r.explain(ctx, dead.process)
 	}
@@ -174,7 +177,7 @@ func hintFor(listening []netip.AddrPort, port, otherwise string) string {
 			return "it listens on the right port but does not answer as it should: see the evidence above, and checks:set for what is asked"
 		}
 	}
-	return fmt.Sprintf("it listens on %s, but was told to listen on port %s: make it use $PORT", listening[0], port)
+	return fmt.Sprintf("it listens on %s, but was told to listen on port %s: make it listen on 0.0.0.0:$PORT", listening[0], port)
 }
 
 // showLog prints the last lines of a process.

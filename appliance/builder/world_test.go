@@ -143,10 +143,15 @@ func (w *world) build(dir string, env map[string]string) (builder.Result, string
 	p := progress.New(&out)
 	w.builds++
 	result, err := b.Build(w.Context(), w.engine, builder.Request{
-		App: w.app, Tag: appliance.Image(fmt.Sprintf("%s/%s:%d", enginetest.Name("berth-builder-test"), w.app, w.builds)),
+		App: w.app, Tag: w.tag(),
 		Source: dir, Commit: "c0ffee", Env: env, Stack: s, Out: p, Step: p.Step,
 	})
 	return result, out.String(), err
+}
+
+// tag returns the image of the latest build.
+func (w *world) tag() appliance.Image {
+	return appliance.Image(fmt.Sprintf("berth-builder-test/%s-%p:%d", w.app, w.engine, w.builds))
 }
 
 // mustBuild is build for source that must build.
@@ -178,7 +183,7 @@ func (w *world) mustFail(dir, what, advice string) string {
 // start starts a process type of what was built, as a deploy would.
 func (w *world) start(r builder.Result, kind string, env ...string) appliance.Process {
 	w.Helper()
-	spec := appliance.ProcessSpec{App: w.app, Type: kind, Image: r.Image, Release: w.builds, Generation: "g", Port: r.Port, Replicas: 1,
+	spec := appliance.ProcessSpec{App: w.app, Type: kind, Image: r.Image, Release: w.builds, Generation: appliance.Generation(fmt.Sprint("g", w.builds)), Port: r.Port, Replicas: 1,
 		Env: append(env, fmt.Sprintf("PORT=%d", r.Port))}
 	if r.Stack != "" {
 		spec.Command = []string{"/start", kind}

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // How long a program that ends is left alone before it is started again.
@@ -185,9 +187,15 @@ func gone(ctx context.Context, process *os.Process) error {
 	if err != nil {
 		return err
 	}
-	// The handle of a process is readable once the process has ended.
-	waited := false
-	if err := conn.Read(func(uintptr) bool { first := !waited; waited = true; return !first }); err != nil {
+	// The handle of a process is readable once the process has ended. It is
+	// asked each time: the runtime says only that something has changed, and
+	// may have said so before we listened.
+	err = conn.Read(func(pidfd uintptr) bool {
+		fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
+		n, _ := unix.Poll(fds, 0)
+		return n > 0
+	})
+	if err != nil {
 		return errors.Join(ctx.Err(), err)
 	}
 	return nil

@@ -40,7 +40,7 @@ const readyFD = "BERTH_SUPERVISE_READY"
 // done, or speaks to the supervisor that does.
 func supervise(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	s := supervisor{grace: 40 * time.Second}
-	var detached, stop, reload, status bool
+	var detached, stop, keepEngine, reload, status bool
 	var print string
 	fs := pflag.NewFlagSet("supervise", pflag.ContinueOnError)
 	fs.SetOutput(stderr)
@@ -50,6 +50,7 @@ func supervise(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	fs.StringVar(&s.envFile, "env-file", "/etc/berth/berth.env", "read the environment of berth serve from this file, if it is there")
 	fs.BoolVar(&detached, "detach", false, "run in the background")
 	fs.BoolVar(&stop, "stop", false, "stop the supervisor, and all that it has started")
+	fs.BoolVar(&keepEngine, "keep-engine", false, "with --stop, leave dockerd running")
 	fs.BoolVar(&reload, "reload", false, "have the supervisor start anew, and berth serve with it")
 	fs.BoolVar(&status, "status", false, "say whether a supervisor runs")
 	fs.StringVar(&print, "print", "", `print the systemd "unit" or the "init" script that starts Berth`)
@@ -71,9 +72,9 @@ func supervise(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	case print != "":
 		return fmt.Errorf("%w: print %q: there are unit and init", appliance.ErrInvalid, print)
 	case stop:
-		return s.stop(ctx)
+		return s.stop(ctx, keepEngine)
 	case reload:
-		return s.reload()
+		return s.reload(ctx)
 	case status:
 		pid, err := s.running()
 		if err != nil {

@@ -269,21 +269,26 @@ func TestASupervisorTakesOverFromOneThatWasKilled(t *testing.T) {
 	}
 }
 
+// outside is the supervisor as another process sees it.
+func (h *house) outside() *supervisor {
+	h.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		h.Fatal(err)
+	}
+	return &supervisor{
+		pidFile: filepath.Join(h.dir, "supervise.pid"), grace: 20 * time.Second,
+		docker: docker{argv: []string{self, "dockerd"}, pidFile: filepath.Join(h.dir, "docker.pid")},
+	}
+}
+
 func TestStopEndsWhatAKilledSupervisorHasLeft(t *testing.T) {
 	h := newHouse(t, "BERTH_SUPERVISE_DOCKER=1")
 	serve := h.supervise()
 	engine := h.next("dockerd", 0)
 	h.killSupervisor()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := supervisor{
-		pidFile: filepath.Join(h.dir, "supervise.pid"), grace: 20 * time.Second,
-		docker: docker{argv: []string{self, "dockerd"}, pidFile: filepath.Join(h.dir, "docker.pid")},
-	}
 
-	if err := s.stop(t.Context()); err != nil {
+	if err := h.outside().stop(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
 
@@ -292,10 +297,33 @@ func TestStopEndsWhatAKilledSupervisorHasLeft(t *testing.T) {
 	}
 }
 
+func TestStopCanLeaveTheEngineRunning(t *testing.T) {
+	h := newHouse(t, "BERTH_SUPERVISE_DOCKER=1")
+	serve := h.supervise()
+	engine := h.next("dockerd", 0)
+
+	if err := h.outside().stop(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+
+	if alive(h.supervisor.Process.Pid) || alive(serve) {
+		t.Error("the supervisor or serve is alive")
+	}
+	if !alive(engine) {
+		t.Fatal("the engine has ended too")
+	}
+	if err := h.outside().stop(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	if alive(engine) {
+		t.Error("the engine is alive after the second stop")
+	}
+}
+
 func TestOnlyOneSupervisorRuns(t *testing.T) {
 	h := newHouse(t, "")
 	h.supervise()
-	other := supervisor{pidFile: filepath.Join(h.dir, "supervise.pid")}
+	other := h.outside()
 
 	err := other.run(t.Context())
 
@@ -313,8 +341,7 @@ func TestNoSupervisorRunsAfterOneWasKilled(t *testing.T) {
 
 	h.killSupervisor()
 
-	s := supervisor{pidFile: filepath.Join(h.dir, "supervise.pid")}
-	if pid, err := s.running(); !errors.Is(err, appliance.ErrNotFound) {
+	if pid, err := h.outside().running(); !errors.Is(err, appliance.ErrNotFound) {
 		t.Errorf("running = %d, %v, want ErrNotFound", pid, err)
 	}
 }
@@ -323,10 +350,10 @@ func TestReloadStartsServeAnewAndLeavesTheEngine(t *testing.T) {
 	h := newHouse(t, "BERTH_SUPERVISE_DOCKER=1")
 	first := h.supervise()
 	engine := h.next("dockerd", 0)
-	supervisor := supervisor{pidFile: filepath.Join(h.dir, "supervise.pid")}
+	supervisor := h.outside()
 
 	for n := range 2 { // the second time shows that the new image listens too
-		if err := supervisor.reload(); err != nil {
+		if err := supervisor.reload(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if again := h.next("serve", n+1); again == first {

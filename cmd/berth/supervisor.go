@@ -157,24 +157,37 @@ func (s *supervisor) running() (int, error) {
 	return strconv.Atoi(string(bytes.TrimSpace(text[:n])))
 }
 
-// reload tells the supervisor that runs to begin anew.
-func (s *supervisor) reload() error {
+// reload tells the supervisor that runs to begin anew, and returns once the
+// old serve has ended.
+func (s *supervisor) reload(ctx context.Context) error {
 	pid, err := s.running()
 	if err != nil {
 		return err
 	}
-	return syscall.Kill(pid, syscall.SIGHUP)
+	serve, err := s.serveProgram()
+	if err != nil {
+		return err
+	}
+	process, _ := serve.find()
+	if err := syscall.Kill(pid, syscall.SIGHUP); err != nil || process == nil {
+		return err
+	}
+	return gone(ctx, process)
 }
 
 // stop ends the supervisor that runs, if one does, and what a supervisor that
-// was killed has left.
-func (s *supervisor) stop(ctx context.Context) error {
+// was killed has left. It leaves the engine running if keepEngine.
+func (s *supervisor) stop(ctx context.Context, keepEngine bool) error {
 	if pid, err := s.running(); err == nil {
 		process, err := os.FindProcess(pid)
 		if err != nil {
 			return err
 		}
-		if err := process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		how := syscall.SIGTERM
+		if keepEngine {
+			how = syscall.SIGKILL // which ends the supervisor and nothing else
+		}
+		if err := process.Signal(how); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			return err
 		}
 		if err := gone(ctx, process); err != nil {
@@ -186,14 +199,25 @@ func (s *supervisor) stop(ctx context.Context) error {
 		return err
 	}
 	defer lock.Close()
-	self, err := os.Executable()
+	serve, err := s.serveProgram()
 	if err != nil {
 		return err
 	}
-	log := slog.New(slog.DiscardHandler) // who waits sees only that it takes a while
-	s.program("serve", []string{self, "serve"}, nil, nil, log).stop()
-	s.docker.program(s.program("dockerd", nil, nil, nil, log)).stop()
+	serve.stop()
+	if !keepEngine {
+		s.docker.program(s.program("dockerd", nil, nil, nil, serve.log)).stop()
+	}
 	return os.Remove(s.pidFile)
+}
+
+// serveProgram is serve for who wants to find it, not to start it.
+func (s *supervisor) serveProgram() (*program, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	// Who waits sees only that it takes a while.
+	return s.program("serve", []string{self, "serve"}, nil, nil, slog.New(slog.DiscardHandler)), nil
 }
 
 func (s *supervisor) openLog() (*os.File, error) {

@@ -15,7 +15,6 @@ import (
 type host struct {
 	issuer string             // whom its certificate was last ordered from
 	stop   context.CancelFunc // ends its order; nil if it needs none
-	has    bool               // a certificate from issuer is in memory
 	err    error              // why the last attempt failed
 }
 
@@ -44,20 +43,19 @@ func (m *Manager) configure(acme ACME) *certmagic.Config {
 	return magic
 }
 
-// Configure changes the settings of all orders from now on. Hosts that have no
-// certificate from that directory yet are tried again at once; until theirs is
-// there they keep what they have.
+// Configure changes the settings of all orders from now on, and does not let
+// those wait that wait for another attempt. Hosts that have no certificate from
+// that directory yet get one; until it is there they keep what they have.
 func (m *Manager) Configure(acme ACME) {
 	magic := m.configure(acme)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.magic.Store(magic)
 	for name, h := range m.hosts {
-		if h.stop == nil || h.has && h.issuer == issuerOf(magic) {
-			continue
+		if h.stop != nil {
+			h.stop()
+			m.start(name)
 		}
-		h.stop()
-		m.start(name)
 	}
 }
 
@@ -156,7 +154,7 @@ func (m *Manager) obtain(ctx context.Context, magic *certmagic.Config, name stri
 		return nil
 	}
 	if h.issuer == issuerOf(magic) {
-		h.has, h.err = true, nil
+		h.err = nil
 		m.drop(name, cert.Hash())
 	}
 	return nil

@@ -1,0 +1,69 @@
+package certs_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	certs "github.com/berthhq/berth/tls"
+	"github.com/berthhq/berth/tls/acmetest"
+)
+
+func TestACertificateIsRenewedBeforeItExpires(t *testing.T) {
+	w := newWorld(t, blog)
+	ca := acmetest.StartWith(t, acmetest.Options{HTTPPort: port(w.http), TLSPort: port(w.https), Life: 9 * time.Second})
+	w.boot(ca)
+	w.m.Manage(blog)
+	w.untilPublic(blog)
+	first := w.dial(blog).PeerCertificates[0]
+	w.event()
+	w.until("a third of its life is left", func() bool { return time.Until(first.NotAfter) < 3*time.Second })
+
+	w.boot(ca)
+	w.m.Manage(blog)
+
+	if e := w.event(); e.Kind != certs.Renewed || e.Host != blog {
+		t.Errorf("told %+v, want renewed", e)
+	}
+	w.until("the new one is served", func() bool {
+		now := w.dial(blog).PeerCertificates[0]
+		return now.NotAfter.After(first.NotAfter) && strings.HasPrefix(now.Issuer.CommonName, "Pebble")
+	})
+}
+
+func TestAKillBetweenKeyAndCertificateIsHealed(t *testing.T) {
+	w := newWorld(t, blog)
+	ca := acmetest.Start(t, port(w.http), port(w.https))
+	w.boot(ca)
+	w.m.Manage(blog)
+	w.untilPublic(blog)
+	w.tear(blog)
+
+	w.boot(ca)
+	w.m.Manage(blog)
+
+	w.untilPublic(blog)
+	if err := verify(w.dial(blog), blog, ca.Issued); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestARunningManagerRenews(t *testing.T) {
+	w := newWorld(t, blog)
+	ca := acmetest.StartWith(t, acmetest.Options{HTTPPort: port(w.http), TLSPort: port(w.https), Life: 9 * time.Second})
+	w.boot(ca)
+	w.m.Manage(blog)
+	w.untilPublic(blog)
+	w.event()
+	first := w.dial(blog).PeerCertificates[0]
+	w.until("a third of its life is left", func() bool { return time.Until(first.NotAfter) < 3*time.Second })
+
+	w.m.CheckRenewals(t.Context()) // what happens every ten minutes
+
+	if e := w.event(); e != (certs.Event{Host: blog, Kind: certs.Renewed}) {
+		t.Errorf("told %+v, want renewed", e)
+	}
+	w.until("the new one is served", func() bool {
+		return w.dial(blog).PeerCertificates[0].NotAfter.After(first.NotAfter) && verify(w.dial(blog), blog, ca.Issued) == nil
+	})
+}

@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -71,8 +72,11 @@ func (e *Engine) Build(ctx context.Context, spec appliance.BuildSpec) (appliance
 	if ctx.Err() != nil {
 		return "", fmt.Errorf("build: %w", context.Cause(ctx))
 	}
+	if r, ok := errors.AsType[refusal](err); ok {
+		return "", p.explain(r)
+	}
 	if err != nil {
-		return "", p.explain(err)
+		return "", explain("build", err)
 	}
 	return spec.Tag, nil
 }

@@ -46,6 +46,16 @@ func (e *Engine) hardened(pids int64) *container.HostConfig {
 	}
 }
 
+// create makes a container. It waits for Docker's answer whatever becomes of
+// ctx, because Docker makes the container whether or not somebody listens, and
+// who does not know its id cannot remove it.
+func (e *Engine) create(ctx context.Context, name string, config *container.Config, host *container.HostConfig) (id string, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTime)
+	defer cancel()
+	c, err := e.docker.ContainerCreate(ctx, config, host, nil, nil, name)
+	return c.ID, err
+}
+
 // mounts returns the mounts of volumes of app and makes the volumes that are
 // missing.
 func (e *Engine) mounts(ctx context.Context, app appliance.AppName, mounts []appliance.Mount) ([]mount.Mount, error) {

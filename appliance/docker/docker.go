@@ -46,3 +46,6 @@ func New(host, instance string) (*Engine, error) {
 
 // Close gives up the connections to Docker. What runs goes on running.
 func (e *Engine) Close() error { return e.docker.Close() }
+
+// Instance returns the prefix of all names of what this engine makes.
+func (e *Engine) Instance() string { return e.instance }

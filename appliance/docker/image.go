@@ -107,6 +107,11 @@ type response struct {
 	Error string          `json:"error"`
 }
 
+// A refusal is the error that one of the messages holds.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
 // readMessages reads messages to their end and returns the error that one of
 // them holds. Each of them is passed to seen, if that is set.
 func readMessages(r io.Reader, seen func(response)) error {
@@ -118,7 +123,7 @@ func readMessages(r io.Reader, seen func(response)) error {
 			return fmt.Errorf("read what docker answers: %w", err)
 		}
 		if m.Error != "" {
-			return errors.New(m.Error)
+			return refusal(m.Error)
 		}
 		if seen != nil {
 			seen(m)

@@ -2,9 +2,9 @@ package docker
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -40,50 +40,74 @@ func (e *Engine) network(ctx context.Context, app appliance.AppName) (string, er
 	e.mu.Lock()
 	defer e.mu.Unlock()
 
-	name := e.networkName(app)
-	n, err := e.docker.NetworkInspect(ctx, name, network.InspectOptions{})
-	if err == nil {
-		if n.Labels[labelInstance] != e.instance {
-			return "", fmt.Errorf("network %s: %w, and was not made by us", name, appliance.ErrExists)
-		}
-		return n.ID, nil
+	if id, err := e.findNetwork(ctx, app); id != "" || err != nil {
+		return id, err
 	}
-	if !errdefs.IsNotFound(err) {
-		return "", explain("network "+name, err)
-	}
-
 	taken, err := e.subnetsTaken(ctx)
 	if err != nil {
 		return "", err
 	}
 	for {
 		subnet, ok := freeSubnet(taken)
-		id, err := e.createNetwork(ctx, app, subnet)
-		if err == nil {
-			return id, nil
-		}
+		err := e.createNetwork(ctx, app, subnet)
 		switch {
-		case errdefs.IsConflict(err): // another process made it just now
-			n, err := e.docker.NetworkInspect(ctx, name, network.InspectOptions{})
-			return n.ID, explain("network "+name, err)
+		case err == nil:
+			return e.findNetwork(ctx, app)
 		case ok && strings.Contains(err.Error(), "verlap"):
 			// Docker has no code for this. Somebody took the subnet after
 			// we had looked, or it is in use where we cannot see it.
 			taken = append(taken, subnet)
+		case errdefs.IsConflict(err):
+			// Another process of ours made it just now, or somebody else
+			// has made one of that name.
+			if id, _ := e.findNetwork(ctx, app); id != "" {
+				return id, nil
+			}
+			fallthrough
 		default:
-			return "", explain("network "+name, err)
+			return "", explain("network "+e.networkName(app), err)
 		}
 	}
 }
 
+// findNetwork returns the id of app's network, or "" if there is none.
+//
+// Docker makes two of one name when two clients ask for it at the same moment,
+// as an old and a new daemon of ours might, and then can start nothing on
+// either. The one that is not in use goes, or else the younger.
+func (e *Engine) findNetwork(ctx context.Context, app appliance.AppName) (string, error) {
+	f := e.find(kindNetwork, app)
+	f.Add("name", e.networkName(app)) // finds longer names too
+	found, err := e.docker.NetworkList(ctx, network.ListOptions{Filters: f})
+	if err != nil {
+		return "", explain("list networks", err)
+	}
+	found = slices.DeleteFunc(found, func(n network.Summary) bool { return n.Name != e.networkName(app) })
+	slices.SortFunc(found, func(a, b network.Summary) int { return b.Created.Compare(a.Created) })
+	for len(found) > 1 {
+		in := slices.IndexFunc(found, func(n network.Summary) bool {
+			err = e.docker.NetworkRemove(ctx, n.ID)
+			return err == nil || errdefs.IsNotFound(err)
+		})
+		if in < 0 {
+			return "", explain("remove network "+e.networkName(app), err)
+		}
+		found = slices.Delete(found, in, in+1)
+	}
+	if len(found) == 0 {
+		return "", nil
+	}
+	return found[0].ID, nil
+}
+
 // createNetwork makes app's network; an invalid subnet lets Docker choose.
-func (e *Engine) createNetwork(ctx context.Context, app appliance.AppName, subnet netip.Prefix) (string, error) {
+func (e *Engine) createNetwork(ctx context.Context, app appliance.AppName, subnet netip.Prefix) error {
 	options := network.CreateOptions{Driver: "bridge", Labels: e.labels(kindNetwork, app)}
 	if subnet.IsValid() {
 		options.IPAM = &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet.String()}}}
 	}
-	n, err := e.docker.NetworkCreate(ctx, e.networkName(app), options)
-	return n.ID, err
+	_, err := e.docker.NetworkCreate(ctx, e.networkName(app), options)
+	return err
 }
 
 // subnetsTaken returns what a new network must not overlap: Docker's networks,

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/network"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/berthhq/berth/appliance"
@@ -79,18 +78,18 @@ func (e *Engine) startOne(ctx context.Context, spec appliance.ProcessSpec, index
 		generation = strings.ToLower(rand.Text()[:8])
 	}
 	name := fmt.Sprintf("%s.%s.%s.%d.%s", e.instance, spec.App, spec.Type, index, generation)
-	c, err := e.docker.ContainerCreate(ctx, config, host, &network.NetworkingConfig{}, nil, name)
+	id, err := e.create(ctx, name, config, host)
 	if err != nil {
 		return "", appliance.Process{}, explain(doing, err)
 	}
-	if err := e.docker.ContainerStart(ctx, c.ID, container.StartOptions{}); err != nil {
-		return c.ID, appliance.Process{}, explain(doing, err)
+	if err := e.docker.ContainerStart(ctx, id, container.StartOptions{}); err != nil {
+		return id, appliance.Process{}, explain(doing, err)
 	}
-	state, err := e.inspect(ctx, c.ID)
+	state, err := e.inspect(ctx, id)
 	if err != nil {
-		return c.ID, appliance.Process{}, fmt.Errorf("%s: %w", doing, err)
+		return id, appliance.Process{}, fmt.Errorf("%s: %w", doing, err)
 	}
-	return c.ID, e.process(state), nil
+	return id, e.process(state), nil
 }
 
 func (e *Engine) processLabels(spec appliance.ProcessSpec, index int) map[string]string {

@@ -3,7 +3,6 @@ package docker
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -99,8 +98,8 @@ var (
 
 // explain says which step failed, and how. BuildKit passes on no code for a
 // failure, only text.
-func (p *progress) explain(err error) error {
-	reason := err.Error()
+func (p *progress) explain(r refusal) error {
+	reason := string(r)
 	if p.failure != nil {
 		reason = p.failure.err
 	}
@@ -113,8 +112,7 @@ func (p *progress) explain(err error) error {
 		return fmt.Errorf("%w: %s", appliance.ErrInvalid, reason)
 	case exitCode.MatchString(reason):
 		return fmt.Errorf("%s: exit status %s", p.failure.name, exitCode.FindStringSubmatch(reason)[1])
-	case strings.HasPrefix(p.failure.name, "[internal]"):
-		return errors.New(reason)
 	}
-	return fmt.Errorf("%s: %s", p.failure.name, reason)
+	// "[internal] load metadata for …" is about a base image.
+	return fmt.Errorf("%s: %s", strings.TrimPrefix(p.failure.name, "[internal] "), reason)
 }

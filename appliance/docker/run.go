@@ -10,7 +10,6 @@ import (
 
 	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/pkg/stdcopy"
 
 	"github.com/berthhq/berth/appliance"
@@ -87,8 +86,8 @@ func (e *Engine) createRun(ctx context.Context, spec appliance.RunSpec) (string,
 		config.Entrypoint = []string{""}
 	}
 	name := e.networkName(spec.App) + ".run." + strings.ToLower(rand.Text()[:8])
-	c, err := e.docker.ContainerCreate(ctx, config, host, &network.NetworkingConfig{}, nil, name)
-	return c.ID, explain("run", err)
+	id, err := e.create(ctx, name, config, host)
+	return id, explain("run", err)
 }
 
 // runToEnd starts a container that has been made, connects it to spec's

@@ -10,6 +10,7 @@
 //	cat                   copy stdin to stdout
 //	read FILE             print a file
 //	write FILE TEXT       write a file
+//	get URL               print what is answered there
 //	eat                   take memory until there is none
 //
 // When it serves, READY_AFTER=2s in its environment is how long it takes
@@ -60,6 +61,12 @@ func main() {
 	case "write":
 		check(os.MkdirAll(filepath.Dir(args[1]), 0o755))
 		check(os.WriteFile(args[1], []byte(args[2]), 0o644))
+	case "get":
+		client := http.Client{Timeout: 2 * time.Second}
+		answer, err := client.Get(args[1])
+		check(err)
+		_, err = io.Copy(os.Stdout, answer.Body)
+		check(err)
 	case "eat":
 		eat()
 	default:

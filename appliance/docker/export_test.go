@@ -1,0 +1,7 @@
+package docker
+
+// What the tests of this package look at from inside.
+var (
+	FreeSubnet    = freeSubnet
+	ParseAddrPort = parseAddrPort
+)

@@ -21,9 +21,10 @@ type config struct {
 	ssh      string // addresses to listen on
 	http     string
 	https    string
-	ip       netip.Addr // the machine's public address; the zero Addr: look for it
+	ip       netip.Addr // the machine's public address; the zero Addr: look for it; a loopback one: it has none
 	docker   string     // where Docker listens; its usual place if ""
 	roots    string     // a PEM file of what signs the ACME directory's certificate; the system's if ""
+	binary   string     // the berth that goes into the stack; this one if ""
 }
 
 func (c config) path(name string) string { return filepath.Join(c.dir, name) }
@@ -47,6 +48,7 @@ func parseConfig(args []string, getenv func(string) string) (config, []string, e
 	fs.StringVar(&ip, "ip", getenv("BERTH_IP"), "the machine's public address")
 	fs.StringVar(&c.docker, "docker", cmp.Or(getenv("BERTH_DOCKER_HOST"), getenv("DOCKER_HOST")), "where Docker listens")
 	fs.StringVar(&c.roots, "acme-roots", getenv("BERTH_ACME_ROOTS"), "PEM file to trust the ACME directory by")
+	fs.StringVar(&c.binary, "stack-binary", getenv("BERTH_STACK_BINARY"), "the berth binary to put into the stack")
 	if err := fs.Parse(args); err != nil {
 		return c, nil, err
 	}

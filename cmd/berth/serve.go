@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -64,8 +65,11 @@ func serve(ctx context.Context, cfg config) error {
 	defer engine.Close()
 	engine.Log = log
 	routes := router.New(log)
-	if !cfg.ip.IsValid() {
+	switch {
+	case !cfg.ip.IsValid():
 		cfg.ip = publicIP()
+	case cfg.ip.IsLoopback():
+		cfg.ip = netip.Addr{} // apps are for this machine alone: they live below localhost
 	}
 	certificates, err := certificates(ctx, cfg, store, routes, ln, log)
 	if err != nil {
@@ -75,7 +79,7 @@ func serve(ctx context.Context, cfg config) error {
 
 	stack := func(ctx context.Context) (builder.Stack, error) {
 		base, err := store.Setting(ctx, command.StackSetting)
-		return builder.Stack{Instance: cfg.instance, Base: appliance.Image(base), CAs: builder.DefaultCAs}, err
+		return builder.Stack{Instance: cfg.instance, Base: appliance.Image(base), Binary: cfg.binary, CAs: builder.DefaultCAs}, err
 	}
 	pipe := &pipeline.Pipeline{
 		Store:    store,

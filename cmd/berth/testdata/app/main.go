@@ -1,0 +1,75 @@
+// App is what the end-to-end tests push. Its first argument says what it
+// does:
+//
+//	serve          serve HTTP on $PORT, which is 8080 if it is not set; the default
+//	listen ADDR    serve HTTP on another address
+//	work           print "working" and wait for the end
+//	fail STATUS    complain and exit
+//
+// When it serves, it answers with $GREETING and the host that was asked for.
+// /slow takes a second, /env is its environment, /echo a WebSocket that sends
+// everything back.
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/net/websocket"
+)
+
+func main() {
+	args := append(os.Args[1:], "serve")
+	switch args[0] {
+	case "serve":
+		port := os.Getenv("PORT")
+		if port == "" {
+			port = "8080"
+		}
+		serve(":" + port)
+	case "listen":
+		serve(args[1])
+	case "work":
+		fmt.Println("working", os.Getenv("GREETING"))
+		wait()
+	case "fail":
+		fmt.Println("connecting to the database ...")
+		fmt.Fprintln(os.Stderr, "no database, and no coffee")
+		status, _ := strconv.Atoi(args[1])
+		os.Exit(status)
+	}
+}
+
+func wait() {
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, syscall.SIGTERM)
+	<-told
+	fmt.Println("told to finish")
+}
+
+func serve(addr string) {
+	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "hello %s from %s\n", os.Getenv("GREETING"), r.Host)
+	})
+	http.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(time.Second)
+		fmt.Fprintf(w, "hello %s at last\n", os.Getenv("GREETING"))
+	})
+	http.HandleFunc("/env", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, strings.Join(os.Environ(), "\n"))
+	})
+	http.Handle("/echo", websocket.Server{Handler: func(c *websocket.Conn) { io.Copy(c, c) }})
+	fmt.Println("listening on", addr)
+	go func() {
+		fmt.Fprintln(os.Stderr, http.ListenAndServe(addr, nil))
+		os.Exit(1)
+	}()
+	wait()
+}

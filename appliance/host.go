@@ -9,6 +9,10 @@ import (
 
 var hostLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
+// aNumber is a last label that makes browsers take the whole for an IPv4
+// address in an old spelling: 127.1 is 127.0.0.1.
+var aNumber = regexp.MustCompile(`^([0-9]+|0x[0-9a-f]*)$`)
+
 // ParseHost checks that s can be the host of an app, and returns it in lower
 // case: at least two labels (RFC 1123) with a dot between them, at most 253
 // bytes, and no IP address.
@@ -19,7 +23,7 @@ func ParseHost(s string) (string, error) {
 	for _, label := range labels {
 		ok = ok && hostLabel.MatchString(label)
 	}
-	if _, err := netip.ParseAddr(host); err == nil {
+	if _, err := netip.ParseAddr(host); err == nil || aNumber.MatchString(labels[len(labels)-1]) {
 		ok = false
 	}
 	if !ok {

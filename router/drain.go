@@ -26,24 +26,38 @@ func (g *Generation) Drain(ctx context.Context, limit time.Duration) Report {
 		return Report{}
 	}
 	began := time.Now()
+	left := 0
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
 	case <-g.idle:
 	case <-ctx.Done():
 	case <-timer.C:
-		g.cut()
-		select {
-		case <-g.idle:
-		case <-ctx.Done():
-		}
+		left = g.cutAll(ctx)
 	}
 	// Those that were in use at the time of the switch are idle now.
 	g.closeIdle()
 	return Report{
 		Served: int(g.ended.served.Load() - g.before.served.Load()),
 		Failed: int(g.ended.failed.Load() - g.before.failed.Load()),
-		Cut:    int(g.ended.cut.Load() - g.before.cut.Load()),
+		Cut:    int(g.ended.cut.Load()-g.before.cut.Load()) + left,
 		Took:   time.Since(began),
 	}
+}
+
+// goodbye is how long the visitors get to hear of the cut. By then the targets
+// are out of it, but crypto/tls may go on for 5 s to close a connection whose
+// visitor does not read.
+const goodbye = 500 * time.Millisecond
+
+// cutAll ends what is under way, and returns how much of it has not quite left.
+func (g *Generation) cutAll(ctx context.Context) int {
+	g.cut()
+	select {
+	case <-g.idle:
+		return 0
+	case <-ctx.Done():
+	case <-time.After(goodbye):
+	}
+	return int(g.underWay.Load())
 }

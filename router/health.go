@@ -1,9 +1,11 @@
 package router
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -101,29 +103,37 @@ func (h HealthCheck) ask(ctx context.Context, target string) error {
 		return fmt.Errorf("health check path %q: %w", h.Path, err)
 	}
 	req.Host = h.Host
+	req.Close = true
 	req.Header.Set("User-Agent", "Berth health check")
 	res, err := roundTrip(req, conn)
-	if n, ok := errors.AsType[net.Error](err); ok && n.Timeout() || ctx.Err() != nil {
+	if ctx.Err() != nil {
 		return fmt.Errorf("GET %s got no answer", path)
 	}
 	if err != nil {
 		return fmt.Errorf("GET %s: %w", path, errNotHTTP)
 	}
-	defer res.Body.Close()
 	if res.StatusCode < 400 || h.Path == "" && res.StatusCode < 500 {
 		return nil
 	}
 	return fmt.Errorf("GET %s answered %s", path, res.Status)
 }
 
-// roundTrip sends req over conn. It is a transport with that one connection,
-// so a redirect is an answer, and nothing is kept.
+// roundTrip sends req over conn and reads the header of the answer. There is
+// no http.Transport in it: that one logs what a server says unasked.
 func roundTrip(req *http.Request, conn net.Conn) (*http.Response, error) {
-	t := &http.Transport{
-		DialContext:       func(context.Context, string, string) (net.Conn, error) { return conn, nil },
-		DisableKeepAlives: true,
+	stop := context.AfterFunc(req.Context(), func() { conn.Close() })
+	defer stop()
+	if err := req.Write(conn); err != nil {
+		return nil, err
 	}
-	return t.RoundTrip(req)
+	r := bufio.NewReader(io.LimitReader(conn, 64<<10))
+	for {
+		res, err := http.ReadResponse(r, req)
+		// 103 Early Hints and the like come before the answer.
+		if err != nil || res.StatusCode >= 200 || res.StatusCode == http.StatusSwitchingProtocols {
+			return res, err
+		}
+	}
 }
 
 // dialEvidence says why there was no connection, without the address, which

@@ -2,6 +2,7 @@ package router
 
 import (
 	"bufio"
+	"errors"
 	"net"
 	"net/http"
 	"sync"
@@ -47,7 +48,28 @@ func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if w.isCut {
 		conn.Close()
 	}
+	if rw.Reader.Buffered() > 0 {
+		// The reverse proxy reads from conn only, and would lose what the
+		// visitor sent right behind the request.
+		conn = &eager{conn, rw.Reader}
+	}
 	return conn, rw, nil
+}
+
+// An eager connection has been read from before it was hijacked.
+type eager struct {
+	net.Conn
+	r *bufio.Reader
+}
+
+func (e *eager) Read(b []byte) (int, error) { return e.r.Read(b) }
+
+// CloseWrite passes on that the app has said all it will say.
+func (e *eager) CloseWrite() error {
+	if c, ok := e.Conn.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return errors.ErrUnsupported
 }
 
 // cut has everything return that waits for the visitor. An answer that has

@@ -27,6 +27,8 @@ func newTarget(addr string) *target {
 		MaxIdleConnsPerHost:   256,
 		IdleConnTimeout:       keepIdle,
 		ExpectContinueTimeout: time.Second,
+
+		MaxResponseHeaderBytes: 1 << 20,
 	}}
 }
 

@@ -1,0 +1,73 @@
+package router_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func TestPagesAreHTMLForBrowsersAndTextForOthers(t *testing.T) {
+	d := open(t)
+	d.blog()
+
+	for url, words := range map[string][]string{
+		"https://blog.test/":    {"503", "H14", "No web process"},
+		"https://unknown.test/": {"404", "no-such-app", "nothing here"},
+	} {
+		for accept, want := range map[string]string{
+			"text/html,application/xhtml+xml;q=0.9,*/*;q=0.8": "text/html; charset=utf-8",
+			"*/*":              "text/plain; charset=utf-8",
+			"application/json": "text/plain; charset=utf-8",
+			"":                 "text/plain; charset=utf-8",
+		} {
+			req, _ := http.NewRequest("GET", url, nil)
+			req.Header.Set("Accept", accept)
+			res, err := d.client(true).Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body := read(t, res.Body)
+			res.Body.Close()
+			if got := res.Header.Get("Content-Type"); got != want || res.Header.Get("Cache-Control") != "no-store" {
+				t.Errorf("%s for %q: %v, want %s that is not stored", url, accept, res.Header, want)
+			}
+			if isHTML := strings.Contains(body, "<h1>"); isHTML != strings.HasPrefix(want, "text/html") {
+				t.Errorf("%s for %q: the body is %q", url, accept, body)
+			}
+			for _, word := range words {
+				if !strings.Contains(body, word) {
+					t.Errorf("%s for %q: %q is missing in %q", url, accept, word, body)
+				}
+			}
+			if strings.Contains(body, "blog") {
+				t.Errorf("%s for %q names the app: %q", url, accept, body)
+			}
+		}
+	}
+}
+
+// The request's id is the one thing on a page that a visitor can choose.
+func TestAPageEscapesWhatTheVisitorSent(t *testing.T) {
+	d := open(t)
+	d.blog()
+
+	res := d.raw("GET /<script> HTTP/1.1\r\nHost: blog.test\r\nAccept: text/html\r\nX-Request-Id: <script>alert(1)</script>\r\nConnection: close\r\n\r\n")
+
+	if body := read(t, res.Body); strings.Contains(body, "<script>") || !strings.Contains(body, res.Header.Get("X-Request-Id")) {
+		t.Errorf("body = %q, want our own request id and no script", body)
+	}
+}
+
+func TestAPageHasNoBodyForHEAD(t *testing.T) {
+	d := open(t)
+
+	res, err := d.client(false).Head("https://unknown.test/")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if body, _ := io.ReadAll(res.Body); len(body) > 0 || res.StatusCode != 404 || res.ContentLength <= 0 {
+		t.Errorf("HEAD got %s, length %d, %q", res.Status, res.ContentLength, body)
+	}
+}

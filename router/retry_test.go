@@ -1,0 +1,177 @@
+package router_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// nobody is an address at which nobody listens.
+func nobody(t *testing.T) string {
+	t.Helper()
+	l := listen(t)
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func TestATargetThatRefusesIsPassedOver(t *testing.T) {
+	d := open(t)
+	d.blog(nobody(t), app(t, func(_ http.ResponseWriter, req *http.Request) {
+		if b, err := io.ReadAll(req.Body); string(b) != "body" {
+			t.Errorf("the app got %q, %v, want the whole body", b, err)
+		}
+	}), nobody(t))
+
+	for range 20 {
+		res, err := d.client(false).Post("https://blog.test/", "text/plain", strings.NewReader("body"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != 200 {
+			t.Fatalf("got %s, want the target that listens to answer", res.Status)
+		}
+	}
+
+	if stats := d.router.Stats("blog"); stats.Failed != 0 {
+		t.Errorf("stats = %+v, want none failed", stats)
+	}
+}
+
+func TestTargetsShareTheWork(t *testing.T) {
+	d := open(t)
+	var counts [3]atomic.Int32
+	var targets []string
+	for i := range counts {
+		targets = append(targets, app(t, func(http.ResponseWriter, *http.Request) { counts[i].Add(1) }))
+	}
+	d.blog(targets...)
+
+	for range 30 {
+		d.get("https://blog.test/")
+	}
+
+	for i := range counts {
+		if n := counts[i].Load(); n < 5 {
+			t.Errorf("target %d got %d of 30 requests, want about 10", i, n)
+		}
+	}
+}
+
+func TestABusyTargetGetsFewerRequests(t *testing.T) {
+	d := open(t)
+	busy, arrived, finish := slow(t)
+	d.blog(busy)
+	done := make(chan struct{})
+	go func() {
+		d.get("https://blog.test/")
+		close(done)
+	}()
+	within(t, arrived, "the slow request")
+	d.router.SetTargets("blog", []string{busy, app(t, says("free"))})
+
+	for range 10 {
+		if _, body := d.get("https://blog.test/"); body != "free" {
+			t.Errorf("%q answered, want the target that is free", body)
+		}
+	}
+	finish <- struct{}{}
+	within(t, done, "the slow request's end")
+}
+
+func TestARequestOutlastsTheRestartOfItsOnlyTarget(t *testing.T) {
+	for name, restart := range map[string]func(d *door, addr string){
+		"at the same address": func(d *door, addr string) {
+			l, err := net.Listen("tcp", addr)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			s := httptest.NewUnstartedServer(says("back"))
+			s.Listener.Close()
+			s.Listener = l
+			s.Start()
+			t.Cleanup(s.Close)
+		},
+		"at another address": func(d *door, _ string) { d.router.SetTargets("blog", []string{app(t, says("back"))}) },
+	} {
+		d := open(t)
+		addr := nobody(t)
+		d.blog(addr)
+		answer := make(chan string, 1)
+		go func() {
+			_, body := d.get("https://blog.test/")
+			answer <- body
+		}()
+
+		// A restart takes this long; the request must come in before it.
+		time.AfterFunc(300*time.Millisecond, func() { restart(d, addr) })
+
+		if body := within(t, answer, "the answer"); body != "back" {
+			t.Errorf("%s: got %q, want back", name, body)
+		}
+	}
+}
+
+func TestAServiceThatCannotBeReachedGetsAPage(t *testing.T) {
+	d := open(t)
+	d.blog(nobody(t))
+	began := time.Now()
+
+	res, err := d.client(true).Get("https://blog.test/")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	body := read(t, res.Body)
+	if res.StatusCode != 502 || !strings.Contains(body, "H21") || res.Header.Get("Retry-After") == "" || res.Header.Get("X-Request-Id") == "" {
+		t.Errorf("got %s %v %q, want 502 H21 with Retry-After", res.Status, res.Header, body)
+	}
+	if took := time.Since(began); took < time.Second {
+		t.Errorf("it gave up after %s, want it to wait for a restart", took)
+	}
+	until(t, "it is counted", func() bool { return d.router.Stats("blog").Failed == 1 })
+}
+
+func TestAServiceWithoutProcessesSaysSo(t *testing.T) {
+	d := open(t)
+	d.blog()
+
+	res, err := d.client(false).Get("https://blog.test/")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if body := read(t, res.Body); res.StatusCode != 503 || !strings.Contains(body, "H14") || res.Header.Get("Retry-After") == "" {
+		t.Errorf("got %s %q, want 503 H14 with Retry-After", res.Status, body)
+	}
+}
+
+// A request of which something has been sent may have been acted upon, and
+// nobody may repeat a payment.
+func TestARequestThatWasSentIsNotSentAgain(t *testing.T) {
+	d := open(t)
+	var seen atomic.Int32
+	breaks := func(w http.ResponseWriter, req *http.Request) {
+		io.Copy(io.Discard, req.Body)
+		seen.Add(1)
+		panic(http.ErrAbortHandler)
+	}
+	d.blog(app(t, breaks), app(t, breaks))
+
+	res, err := d.client(false).Post("https://blog.test/", "text/plain", strings.NewReader("pay"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+
+	if res.StatusCode != 502 || seen.Load() != 1 {
+		t.Errorf("got %s after %s, want 502 after one", res.Status, fmt.Sprint(seen.Load()))
+	}
+}

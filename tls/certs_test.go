@@ -110,7 +110,7 @@ func TestAFailingOrderLeavesTheLocalCertificateAndSaysWhy(t *testing.T) {
 	if e.Host != blog || e.Kind != certs.Failed || e.Err == nil || !strings.HasPrefix(e.Err.Error(), "the CA says: ") || !strings.Contains(e.Err.Error(), "127.0.0.1") {
 		t.Errorf("told %+v, want failed and the CA's reason", e)
 	}
-	if s := w.m.Status(blog); s.Kind != certs.KindPending || s.Err == nil || !strings.HasPrefix(s.Issuer, "Berth Berth local CA ") {
+	if s := w.m.Status(blog); s.Kind != certs.KindPending || s.Err == nil || !strings.HasPrefix(s.Issuer, "Berth local CA ") {
 		t.Errorf("status = %+v, want pending with the error", s)
 	}
 	if err := verify(w.dial(blog), blog, localRoots(t, w.m)); err != nil {

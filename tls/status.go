@@ -3,6 +3,7 @@ package certs
 import (
 	"crypto/x509"
 	"net"
+	"strings"
 	"time"
 )
 
@@ -52,7 +53,7 @@ func (m *Manager) Status(name string) Status {
 // issuerName is "Let's Encrypt R11", or what there is of that.
 func issuerName(leaf *x509.Certificate) string {
 	name := leaf.Issuer.CommonName
-	if o := leaf.Issuer.Organization; len(o) > 0 {
+	if o := leaf.Issuer.Organization; len(o) > 0 && !strings.HasPrefix(name, o[0]) {
 		name = o[0] + " " + name
 	}
 	return name

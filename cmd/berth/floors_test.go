@@ -14,10 +14,26 @@ import (
 var floors = [][]string{
 	{"appliance", "appliance/progress", "appliance/static", "router", "tls"},
 	{"db", "tls/acmetest", "appliance/builder", "appliance/docker", "appliance/enginetest", "appliance/git"},
-	{"appliance/pipeline"},
+	{"appliance/pipeline", "tls/acmetest/acmeserver"},
 	{"appliance/command"},
 	{"appliance/gateway"},
 	{"cmd/berth"},
+}
+
+// testOnly are the packages that must not be part of the binary.
+var testOnly = []string{"tls/acmetest", "appliance/enginetest"}
+
+func TestTheBinaryHasNoTestCode(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	deps := strings.Fields(string(out))
+	for _, p := range testOnly {
+		if slices.Contains(deps, "github.com/berthhq/berth/"+p) {
+			t.Errorf("cmd/berth imports %s", p)
+		}
+	}
 }
 
 func TestPackagesImportOnlyLowerFloors(t *testing.T) {

@@ -45,7 +45,7 @@ func TestGoModuleWithADependencyAnswers(t *testing.T) {
 
 	r, first := w.mustBuild(dir, nil)
 	_, body := w.get(w.start(r, "web"), "/")
-	_, second := w.mustBuild(dir, nil)
+	_, second := w.mustBuild(dir, offline)
 
 	if want := "If a program is too slow, it must have a loop. from a file of the source"; body != want {
 		t.Errorf("answer = %q, want %q", body, want)

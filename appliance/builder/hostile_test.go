@@ -55,6 +55,9 @@ func TestSourceThatCannotBeBuiltIsExplained(t *testing.T) {
 		"broken go.mod": {
 			map[string]string{"go.mod": "modul x\n"},
 			"go.mod cannot be read", "go mod tidy"},
+		"Go of a version that there is not": {
+			map[string]string{"go.mod": "module x\n\ngo 1.999.0\n", "x.go": "package main\n"},
+			"there is no Go as go.mod asks for: go 1.999.0", "go and toolchain lines"},
 		"Go without main": {
 			map[string]string{"go.mod": "module x\n\ngo 1.24\n", "x.go": "package x\n"},
 			"module x has no main package", "cmd/web"},

@@ -97,7 +97,7 @@ func serve(ctx context.Context, cfg config) error {
 		Certificates: certificates,
 		Addresses:    pipeline.Addresses{IP: cfg.ip, HTTPSPort: port(ln.https)},
 		Instance:     cfg.instance,
-		Temp:         cfg.path("tmp"),
+		Temp:         cfg.path("sources"), // emptied at the start, so nobody else's
 		Log:          log,
 	}
 	if err := pipe.Recover(ctx); err != nil {

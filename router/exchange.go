@@ -3,7 +3,6 @@ package router
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"net/http/httputil"
 	"slices"
@@ -134,36 +133,4 @@ func (x *exchange) watch(res *http.Response) error {
 		res.Body = &download{res.Body, x, res.Request.Context()}
 	}
 	return nil
-}
-
-// An upload is the body of a request. Its Close does nothing: a transport
-// closes the body when it could not connect, but the next target needs it.
-type upload struct {
-	body   io.Reader
-	failed *atomic.Bool
-}
-
-func (u *upload) Read(b []byte) (int, error) {
-	n, err := u.body.Read(b)
-	if err != nil && err != io.EOF {
-		u.failed.Store(true)
-	}
-	return n, err
-}
-
-func (u *upload) Close() error { return nil }
-
-// A download is the body of an answer.
-type download struct {
-	io.ReadCloser
-	x   *exchange
-	ctx context.Context
-}
-
-func (d *download) Read(b []byte) (int, error) {
-	n, err := d.ReadCloser.Read(b)
-	if err != nil && err != io.EOF && d.ctx.Err() == nil {
-		d.x.failed = true
-	}
-	return n, err
 }

@@ -94,8 +94,9 @@ func TestServeEndsWhatOutlastsItsGrace(t *testing.T) {
 func TestServeReturnsWhenAListenerFails(t *testing.T) {
 	l := listen(t)
 	l.Close()
+	cert, _ := certificate(t)
 
-	err := (&router.Server{HTTP: l, HTTPS: listen(t), TLS: &tls.Config{}}).Serve(t.Context())
+	err := (&router.Server{HTTP: l, HTTPS: listen(t), TLS: &tls.Config{Certificates: []tls.Certificate{cert}}}).Serve(t.Context())
 
 	if err == nil || !strings.Contains(err.Error(), "closed") {
 		t.Errorf("Serve = %v, want the listener's error", err)

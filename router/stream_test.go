@@ -54,6 +54,37 @@ func TestEventsArriveWhenTheyAreSent(t *testing.T) {
 	}
 }
 
+func TestAnAnswerOfKnownLengthIsNotHeldBackEither(t *testing.T) {
+	d := open(t)
+	more := make(chan struct{})
+	d.blog(app(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "6")
+		io.WriteString(w, "one")
+		w.(http.Flusher).Flush()
+		<-more
+		io.WriteString(w, "two")
+	}))
+
+	for _, http2 := range []bool{false, true} {
+		begun := make(chan *http.Response, 1)
+		go func() {
+			res, err := d.client(http2).Get("https://blog.test/")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			io.ReadFull(res.Body, make([]byte, 3))
+			begun <- res
+		}()
+		res := within(t, begun, "the first half before there is a second")
+		more <- struct{}{}
+		if rest := read(t, res.Body); rest != "two" {
+			t.Errorf("HTTP/2 %v: the second half is %q, want two", http2, rest)
+		}
+		res.Body.Close()
+	}
+}
+
 func TestAppAndVisitorCanTalkAtTheSameTime(t *testing.T) {
 	d := open(t)
 	d.blog(app(t, func(w http.ResponseWriter, req *http.Request) {

@@ -50,14 +50,15 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	return s, nil
 }
 
-// private makes the file at path if it is missing. SQLite gives its journals
+// private makes the file at path if it is missing, and its owner's only if it
+// was put there with another mode, as from a backup. SQLite gives its journals
 // the mode of the file.
 func private(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
-	return f.Close()
+	return errors.Join(f.Chmod(0o600), f.Close())
 }
 
 // Close closes the store.

@@ -27,6 +27,9 @@ func (s *Store) AddRelease(ctx context.Context, r appliance.Release) (appliance.
 		SELECT ?1, COALESCE(MAX(version), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 FROM releases WHERE app = ?1
 		RETURNING version`,
 		r.App, r.Image, r.Builder, r.Stack, r.Commit, string(env), string(procfile), r.Port, r.Reason, r.Actor, at).Scan(&r.Version)
+	if isMissingParent(err) {
+		return r, &appliance.NoAppError{App: r.App}
+	}
 	if err != nil {
 		return r, err
 	}

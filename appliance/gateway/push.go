@@ -23,8 +23,9 @@ import (
 // again, which comes back through the unix socket with the push's token; what
 // is written to that session, git shows to whoever pushes.
 type push struct {
-	ctx context.Context // of the session that pushes: it has the actor
-	app appliance.AppName
+	ctx     context.Context // of the session that pushes: it has the actor
+	app     appliance.AppName
+	settled chan struct{} // closed when git is done with it
 }
 
 // pushes are the pushes in progress, by token.
@@ -74,8 +75,10 @@ func (g *Gateway) receivePack(ctx context.Context, s ssh.Session, actor applianc
 	if err != nil {
 		return err
 	}
-	token := g.pushes.begin(&push{ctx, app})
+	settled := make(chan struct{})
+	token := g.pushes.begin(&push{ctx, app, settled})
 	defer func() {
+		close(settled) // before anything waits for a turn
 		if !g.pushes.end(token) {
 			return
 		}
@@ -181,7 +184,7 @@ func (g *Gateway) hook(s ssh.Session, token, quarantine string) error {
 	name := strings.TrimPrefix(update.ref, "refs/heads/")
 	// A push is refused whole, so that what the repository has is what runs.
 	if err := g.Pipeline.Receive(push.ctx, pipeline.Push{
-		App: push.app, Commit: update.new, Branch: name, Quarantine: quarantine,
+		App: push.app, Commit: update.new, Branch: name, Previous: update.old, Quarantine: quarantine, Settled: push.settled,
 	}, s); err != nil {
 		return err
 	}

@@ -144,6 +144,12 @@ func (r Repos) SetHead(ctx context.Context, app appliance.AppName, branch string
 	return err
 }
 
+// Branch returns the commit that a branch is at, or "" if there is none.
+func (r Repos) Branch(ctx context.Context, app appliance.AppName, branch string) (string, error) {
+	out, err := r.output(ctx, r.Path(app), nil, "for-each-ref", "--format=%(objectname)", "refs/heads/"+branch)
+	return strings.TrimSpace(string(out)), err
+}
+
 // Archive writes the commit's files to w as a tar stream. Quarantine, if set,
 // is where git keeps the objects of a push that is not accepted yet.
 func (r Repos) Archive(ctx context.Context, app appliance.AppName, commit, quarantine string, w io.Writer) error {

@@ -38,7 +38,7 @@ type Pipeline struct {
 
 	mu       sync.Mutex // guards the fields below
 	apps     map[appliance.AppName]*state
-	retiring sync.WaitGroup // generations that finish their last requests
+	retiring sync.WaitGroup // generations that finish their last requests, pushes that git finishes
 
 	started   time.Time
 	leftovers []appliance.AppName // of interrupted pushes; set before the first use
@@ -52,13 +52,22 @@ type Push struct {
 	App        appliance.AppName
 	Commit     string
 	Branch     string
+	Previous   string // the commit that the branch was at when git looked; zeros if there was no branch
 	Quarantine string // where git keeps the commit's objects until we accept it
+
+	// Settled, if set, is closed when git is done with the push. Until then it
+	// may not have moved the branch, so nobody else's turn comes before.
+	Settled <-chan struct{}
 }
 
 // Receive takes a push all the way. What it prints to out is what the person
 // who pushes sees; when it fails, git refuses the push.
 func (p *Pipeline) Receive(ctx context.Context, push Push, out io.Writer) error {
 	return p.run(ctx, push.App, "deploy", out, func(r *run) error {
+		r.settled = push.Settled
+		if err := r.unmoved(ctx, push); err != nil {
+			return err
+		}
 		source, err := r.receive(ctx, push)
 		if err != nil {
 			return err
@@ -126,6 +135,7 @@ type run struct {
 	progress *progress.Writer
 	start    time.Time
 	took     []timing
+	settled  <-chan struct{} // see Push
 }
 
 // run lets fn work on app while nothing else does. Who comes second waits, and
@@ -138,7 +148,16 @@ func (p *Pipeline) run(ctx context.Context, app appliance.AppName, what string, 
 	if err != nil {
 		return err
 	}
-	defer leave()
+	defer func() {
+		if r.settled == nil {
+			leave()
+			return
+		}
+		p.retiring.Go(func() {
+			<-r.settled
+			leave()
+		})
+	}()
 	r.start = time.Now()
 	return fn(r)
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/berthhq/berth/appliance"
 	"github.com/berthhq/berth/appliance/git"
@@ -24,6 +25,20 @@ func (s *Source) Remove() { os.RemoveAll(s.Dir) }
 
 // maxSubmodules bounds how many repositories one push makes us fetch.
 const maxSubmodules = 100
+
+// unmoved checks that the branch still is where git saw it. If another push
+// went first, git would refuse this one after it had been deployed.
+func (r *run) unmoved(ctx context.Context, push Push) error {
+	if push.Previous == "" {
+		return nil
+	}
+	now, err := r.Repos.Branch(ctx, push.App, push.Branch)
+	if err != nil || now == strings.Trim(push.Previous, "0") || now == push.Previous {
+		return err
+	}
+	return appliance.WithHint(fmt.Errorf("%s has moved to %.7s while this push waited", push.Branch, now),
+		"see what came in between (git pull), then push again")
+}
 
 func (r *run) receive(ctx context.Context, push Push) (source *Source, err error) {
 	err = r.stage(ctx, appliance.StageReceive, func() (err error) {

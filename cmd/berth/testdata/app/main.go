@@ -7,7 +7,8 @@
 //	fail STATUS    complain and exit
 //
 // When it serves, it answers with $GREETING and the host that was asked for.
-// /slow takes a second, /env is its environment, /echo a WebSocket that sends
+// With $BROKEN it does not start, with $READY_AFTER=2s
+// it takes that long. /slow takes a second, /env is its environment, /echo a WebSocket that sends
 // everything back.
 package main
 
@@ -26,6 +27,10 @@ import (
 )
 
 func main() {
+	if os.Getenv("BROKEN") != "" {
+		fmt.Println("broken, as was asked for")
+		os.Exit(1)
+	}
 	args := append(os.Args[1:], "serve")
 	switch args[0] {
 	case "serve":
@@ -55,6 +60,8 @@ func wait() {
 }
 
 func serve(addr string) {
+	after, _ := time.ParseDuration(os.Getenv("READY_AFTER")) // 0 when there is none
+	time.Sleep(after)
 	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "hello %s from %s\n", os.Getenv("GREETING"), r.Host)
 	})

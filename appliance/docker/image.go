@@ -21,6 +21,9 @@ import (
 
 // Import makes an image named tag of a root file system.
 func (e *Engine) Import(ctx context.Context, tag appliance.Image, rootfs io.Reader) error {
+	// The client of HTTP closes what it has sent, if it can: to close an SSH
+	// session that the tar came from is not its business.
+	rootfs = struct{ io.Reader }{rootfs}
 	answer, err := e.docker.ImageImport(ctx, image.ImportSource{Source: rootfs, SourceName: "-"}, string(tag),
 		image.ImportOptions{Changes: e.imageLabels("")})
 	if err != nil {

@@ -57,11 +57,14 @@ func runs(t testing.TB, arg string) bool {
 
 func TestABuildPrintsEachStepOnceAndWhatIsCached(t *testing.T) {
 	e := newEngine(t)
-	dir := enginetest.ProgramDir(t)
 	said := string(enginetest.Name("said"))
-	appendTo(t, filepath.Join(dir, "Dockerfile"), `RUN ["`+enginetest.Program+`", "say", "0", "`+said+"\"]\n")
+	push := func() string { // each push is unpacked anew
+		dir := enginetest.ProgramDir(t)
+		appendTo(t, filepath.Join(dir, "Dockerfile"), `RUN ["`+enginetest.Program+`", "say", "0", "`+said+"\"]\n")
+		return build(t, e, dir)
+	}
 
-	first, second := build(t, e, dir), build(t, e, dir)
+	first, second := push(), push()
 
 	if !strings.Contains(first, "[1/2] COPY program") || !strings.Contains(first, "\n"+said+"\n") {
 		t.Errorf("first build = %q, want its steps and what they say", first)

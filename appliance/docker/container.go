@@ -52,7 +52,8 @@ func (e *Engine) hardened(pids int64) *container.HostConfig {
 func (e *Engine) create(ctx context.Context, name string, config *container.Config, host *container.HostConfig) (id string, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTime)
 	defer cancel()
-	c, err := e.docker.ContainerCreate(ctx, config, host, nil, nil, name)
+	own := *host // the client writes to it, and replicas share it
+	c, err := e.docker.ContainerCreate(ctx, config, &own, nil, nil, name)
 	return c.ID, err
 }
 

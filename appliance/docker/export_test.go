@@ -4,4 +4,5 @@ package docker
 var (
 	FreeSubnet    = freeSubnet
 	ParseAddrPort = parseAddrPort
+	OutOfMemory   = (*Engine).outOfMemory
 )

@@ -92,6 +92,26 @@ func TestWhatEatsTooMuchMemoryIsEndedAndSaysSo(t *testing.T) {
 		p := onlyProcess(t, e, "blog")
 		return p.ID == started[0].ID && !p.Running && p.OOM
 	})
+	// Now and then Docker does not mark it.
+	unmarked, err := rawDocker(t).ContainerInspect(t.Context(), started[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unmarked.State.OOMKilled = false
+	if !docker.OutOfMemory(e, t.Context(), unmarked, 0) {
+		t.Error("the process is not out of memory when Docker has not marked it")
+	}
+}
+
+func TestAStatusOf137AloneIsNoWantOfMemory(t *testing.T) {
+	e := newEngine(t)
+	image := enginetest.Image(t, e)
+
+	result, err := e.Run(t.Context(), appliance.RunSpec{App: "blog", Image: image, Command: []string{enginetest.Program, "say", "137"}})
+
+	if err != nil || result.Status != 137 || result.OOM {
+		t.Errorf("run = %+v, %v, want status 137 and nothing about memory", result, err)
+	}
 }
 
 func onlyProcess(t testing.TB, e *docker.Engine, app appliance.AppName) appliance.Process {

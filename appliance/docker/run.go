@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/container"
@@ -18,6 +19,9 @@ import (
 // runOOMScore makes the kernel, when the machine is out of memory, end a build
 // before it ends an app.
 const runOOMScore = 500
+
+// oomWait is how late Docker may say that a run was out of memory.
+const oomWait = 300 * time.Millisecond
 
 // Run runs one process to its end.
 func (e *Engine) Run(ctx context.Context, spec appliance.RunSpec) (result appliance.RunResult, err error) {
@@ -40,7 +44,7 @@ func (e *Engine) Run(ctx context.Context, spec appliance.RunSpec) (result applia
 	if err != nil {
 		return result, err
 	}
-	result.OOM = c.State.OOMKilled
+	result.OOM = e.outOfMemory(ctx, c, oomWait)
 	if result.Status != 0 {
 		return result, nil
 	}

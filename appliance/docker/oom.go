@@ -1,0 +1,42 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/filters"
+)
+
+// statusKilled is the status of what SIGKILL has ended.
+const statusKilled = 137
+
+// outOfMemory tells whether a container that has ended did so for want of
+// memory. Docker's own mark is missing when it heard of the end before it
+// heard of the reason, which comes by another way; then it tells the reason as
+// an event, for which outOfMemory waits.
+func (e *Engine) outOfMemory(ctx context.Context, c container.InspectResponse, wait time.Duration) bool {
+	if c.State.OOMKilled || c.State.ExitCode != statusKilled {
+		return c.State.OOMKilled
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	told, ended := e.docker.Events(ctx, events.ListOptions{
+		Since: stamp(moment(c.State.StartedAt)),
+		Until: stamp(time.Now().Add(wait)),
+		Filters: filters.NewArgs(
+			filters.Arg("container", c.ID), filters.Arg("event", string(events.ActionOOM)),
+		),
+	})
+	select {
+	case <-told:
+		return true
+	case <-ended: // at the time said, or because Docker has gone away
+		return false
+	}
+}
+
+// stamp is a time as Docker reads it.
+func stamp(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }

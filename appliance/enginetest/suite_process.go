@@ -177,19 +177,21 @@ var processPromises = []promise{
 	}},
 
 	{"Stop waits no longer than grace, for all at once", func(w *world) {
-		started := w.start(appliance.ProcessSpec{Command: []string{Program, "deaf"}, Replicas: 3})
+		started := w.start(appliance.ProcessSpec{Command: []string{Program, "deaf"}, Replicas: 4})
+		var ids []string
 		for _, p := range started {
 			w.listening(p.ID)
+			ids = append(ids, p.ID)
 		}
 		began := time.Now()
 
-		if err := w.e.Stop(w.Context(), time.Second, started[0].ID, started[1].ID, started[2].ID); err != nil {
+		if err := w.e.Stop(w.Context(), 2*time.Second, ids...); err != nil {
 			w.Fatal(err)
 		}
 
-		// Each on its own would take three seconds and more.
-		if took := time.Since(began); took < time.Second || took > 2900*time.Millisecond {
-			w.Errorf("it took %v, want a little more than the second of grace", took)
+		// One after the other would take eight seconds and more.
+		if took := time.Since(began); took < 2*time.Second || took >= 8*time.Second {
+			w.Errorf("it took %v, want a little more than the two seconds of grace", took)
 		}
 		if left := w.processes(); len(left) != 0 {
 			w.Errorf("processes = %v, want none", left)

@@ -69,9 +69,13 @@ func (r *run) destroy(ctx context.Context) error {
 	if err := r.Repos.Remove(r.app); err != nil {
 		return err
 	}
+	r.state.route.Lock()
+	defer r.state.route.Unlock()
 	if err := r.Store.DestroyApp(ctx, r.app); err != nil {
 		return err
 	}
+	// Once more: while its processes ended, a restore has routed what was left.
+	r.Router.Remove(string(r.app))
 	r.Certificates.Forget(hosts...)
 	return nil
 }

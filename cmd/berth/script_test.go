@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,6 +38,8 @@ func TestMain(m *testing.M) {
 //	get [-H header] url      what a browser is answered: status, headers, body
 //	await regexp command     repeat a command until what it prints matches
 //	things                   what there is of the machine in Docker
+//	hang-up regexp command   run a command, and kill it when it has printed that
+//	serve dir                serve a directory by HTTP, at $SERVED
 //	app dir                  put the compiled test program into a directory
 func TestScripts(t *testing.T) {
 	enginetest.NeedDocker(t)
@@ -45,15 +50,17 @@ func TestScripts(t *testing.T) {
 		Setup:              func(env *testscript.Env) error { return setUp(env, binary) },
 		Condition:          condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"daemon": daemonCmd,
-			"git":    programCmd("git"),
-			"ssh":    programCmd("ssh"),
-			"docker": programCmd("docker"),
-			"commit": commitCmd,
-			"get":    getCmd,
-			"await":  awaitCmd,
-			"things": thingsCmd,
-			"app":    appCmd(testProgram(t)),
+			"daemon":  daemonCmd,
+			"git":     programCmd("git"),
+			"ssh":     programCmd("ssh"),
+			"docker":  programCmd("docker"),
+			"commit":  commitCmd,
+			"get":     getCmd,
+			"await":   awaitCmd,
+			"things":  thingsCmd,
+			"hang-up": hangUpCmd,
+			"serve":   serveCmd,
+			"app":     appCmd(testProgram(t)),
 		},
 	})
 }
@@ -219,4 +226,37 @@ func appCmd(program string) func(*testscript.TestScript, bool, []string) {
 			ts.Check(os.WriteFile(filepath.Join(ts.MkAbs(dir), "app"), content, 0o755))
 		}
 	}
+}
+
+// hangUpCmd runs a program and kills it, and what it has started, as soon as
+// it has printed something.
+func hangUpCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: hang-up regexp command…")
+	}
+	cmd := of(ts).command(ts.MkAbs("."), args[1], args[2:]...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	stderr, err := cmd.StderrPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	want, found := regexp.MustCompile(args[0]), false
+	for lines := bufio.NewScanner(stderr); !found && lines.Scan(); {
+		fmt.Fprintln(ts.Stderr(), lines.Text())
+		found = want.MatchString(lines.Text())
+	}
+	ts.Check(syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL))
+	cmd.Wait() // it was killed
+	if !found {
+		ts.Fatalf("it ended without printing %q", args[0])
+	}
+}
+
+// serveCmd serves a directory until the script ends.
+func serveCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: serve dir")
+	}
+	server := httptest.NewServer(http.FileServer(http.Dir(ts.MkAbs(args[0]))))
+	ts.Defer(server.Close)
+	ts.Setenv("SERVED", server.URL)
 }

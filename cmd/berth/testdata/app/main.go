@@ -8,7 +8,7 @@
 //
 // When it serves, it answers with $GREETING and the host that was asked for.
 // With $BROKEN it does not start, with $READY_AFTER=2s
-// it takes that long. /slow takes a second, /env is its environment, /echo a WebSocket that sends
+// it takes that long. /slow takes a second, /env is its environment, /file/greeting is a file, /exit ends it, /echo a WebSocket that sends
 // everything back.
 package main
 
@@ -72,6 +72,8 @@ func serve(addr string) {
 	http.HandleFunc("/env", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, strings.Join(os.Environ(), "\n"))
 	})
+	http.HandleFunc("/exit", func(http.ResponseWriter, *http.Request) { os.Exit(1) })
+	http.Handle("/file/", http.StripPrefix("/file/", http.FileServer(http.Dir("/"))))
 	http.Handle("/echo", websocket.Server{Handler: func(c *websocket.Conn) { io.Copy(c, c) }})
 	fmt.Println("listening on", addr)
 	go func() {

@@ -43,16 +43,7 @@ func (r Repos) Create(ctx context.Context, app appliance.AppName) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if _, err := r.output(ctx, "", nil, "init", "--quiet", "--bare", "--template=", "--initial-branch=main", dir); err != nil {
-		return err
-	}
-	// What is built is what was committed: an archive leaves out what
-	// .gitattributes marks export-ignore, a checkout would not.
-	if err := os.MkdirAll(filepath.Join(dir, "info"), 0o700); err != nil {
-		return err
-	}
-	attributes := []byte("* -export-ignore -export-subst\n")
-	if err := os.WriteFile(filepath.Join(dir, "info", "attributes"), attributes, 0o600); err != nil {
+	if err := r.init(ctx, dir); err != nil {
 		return err
 	}
 	err = os.Rename(dir, r.Path(app))
@@ -60,6 +51,19 @@ func (r Repos) Create(ctx context.Context, app appliance.AppName) error {
 		return nil // somebody else's push of the same new app was first
 	}
 	return err
+}
+
+// init makes an empty repository in dir, whose archives have all that a
+// checkout would have: also what .gitattributes marks export-ignore.
+func (r Repos) init(ctx context.Context, dir string) error {
+	if _, err := r.output(ctx, "", nil, "init", "--quiet", "--bare", "--template=", "--initial-branch=main", dir); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "info"), 0o700); err != nil {
+		return err
+	}
+	attributes := []byte("* -export-ignore -export-subst\n")
+	return os.WriteFile(filepath.Join(dir, "info", "attributes"), attributes, 0o600)
 }
 
 // Remove deletes the app's repository.
@@ -146,8 +150,15 @@ func (r Repos) SetHead(ctx context.Context, app appliance.AppName, branch string
 
 // Branch returns the commit that a branch is at, or "" if there is none.
 func (r Repos) Branch(ctx context.Context, app appliance.AppName, branch string) (string, error) {
-	out, err := r.output(ctx, r.Path(app), nil, "for-each-ref", "--format=%(objectname)", "refs/heads/"+branch)
-	return strings.TrimSpace(string(out)), err
+	ref := "refs/heads/" + branch
+	// The pattern also matches what is in a folder of that name.
+	out, err := r.output(ctx, r.Path(app), nil, "for-each-ref", "--format=%(refname) %(objectname)", ref)
+	for line := range strings.Lines(string(out)) {
+		if name, commit, _ := strings.Cut(strings.TrimSpace(line), " "); name == ref {
+			return commit, err
+		}
+	}
+	return "", err
 }
 
 // Archive writes the commit's files to w as a tar stream. Quarantine, if set,

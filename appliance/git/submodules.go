@@ -35,7 +35,7 @@ func (r Repos) ArchiveSubmodule(ctx context.Context, s Submodule, w io.Writer) (
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	if _, err := r.output(ctx, "", nil, "init", "--quiet", "--bare", "--template=", dir); err != nil {
+	if err := r.init(ctx, dir); err != nil {
 		return nil, err
 	}
 	if err := r.fetch(ctx, dir, s); err != nil {
@@ -54,11 +54,13 @@ func (r Repos) ArchiveSubmodule(ctx context.Context, s Submodule, w io.Writer) (
 // fetch gets the one commit, or, from a server that gives out no single
 // commits, everything.
 func (r Repos) fetch(ctx context.Context, dir string, s Submodule) error {
-	_, err := r.output(ctx, dir, nil, "fetch", "--quiet", "--depth=1", "--no-tags", "--", s.URL, s.Commit)
+	// A host that sends nothing for a minute is given up.
+	fetch := []string{"-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=60", "fetch", "--quiet"}
+	_, err := r.output(ctx, dir, nil, append(fetch, "--depth=1", "--no-tags", "--", s.URL, s.Commit)...)
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	_, err = r.output(ctx, dir, nil, "fetch", "--quiet", "--", s.URL, "+refs/*:refs/*")
+	_, err = r.output(ctx, dir, nil, append(fetch, "--", s.URL, "+refs/*:refs/*")...)
 	return err
 }
 
@@ -93,7 +95,9 @@ func (r Repos) submodules(ctx context.Context, dir string, objects []string, com
 
 // moduleURLs reads .gitmodules and returns the URL of each path.
 func (r Repos) moduleURLs(ctx context.Context, dir string, objects []string, commit string) (map[string]string, error) {
-	config, err := r.output(ctx, dir, objects, "config", "--blob", commit+":.gitmodules", "--null", "--list")
+	// Without --no-includes it would read whatever file of this machine the
+	// blob names.
+	config, err := r.output(ctx, dir, objects, "config", "--no-includes", "--blob", commit+":.gitmodules", "--null", "--list")
 	if err != nil {
 		return nil, appliance.WithHint(fmt.Errorf("read .gitmodules: %w", err),
 			"the commit has a submodule but no readable .gitmodules: commit it, or remove the submodule with git rm --cached <path>")

@@ -55,7 +55,7 @@ func (p *progress) message(m response) {
 func (p *progress) vertex(v *control.Vertex) {
 	s := p.steps[v.Digest]
 	if s == nil {
-		s = &step{name: v.Name}
+		s = &step{name: headline(v.Name)}
 		p.steps[v.Digest] = s
 	}
 	if v.Started != nil && !s.printed {
@@ -78,6 +78,18 @@ func (p *progress) vertex(v *control.Vertex) {
 			p.failure = s
 		}
 	}
+}
+
+// longest is how much of an instruction is shown. Who wrote it has all of it.
+const longest = 160
+
+// headline is a step's name on one line that people can take in.
+func headline(name string) string {
+	name = strings.Join(strings.Fields(name), " ")
+	if len(name) <= longest {
+		return name
+	}
+	return strings.ToValidUTF8(name[:longest], "") + " …"
 }
 
 // log prints the whole lines of what a step says, so that those of steps that

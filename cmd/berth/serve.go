@@ -34,6 +34,7 @@ const grace = 30 * time.Second
 // the one place that knows every package.
 func serve(ctx context.Context, cfg config) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	slog.SetDefault(log) // also for what libraries say through package log
 
 	if err := os.MkdirAll(cfg.dir, 0o700); err != nil {
 		return err

@@ -27,5 +27,10 @@ race:
 unit:
 	BERTH_TEST_DOCKER=none $(GO) test ./...
 
+# Install, demo, tests and removal on machines that have never seen the project:
+# containers with nothing but the distribution's base packages.
+test-bootstrap:
+	BERTH_TEST_BOOTSTRAP=1 $(GO) test -count=1 -v -timeout 120m -run '^TestBootstrap' ./cmd/berth
+
 clean:
 	rm -f berth

@@ -582,7 +582,7 @@ make_stack() {
   fi
   [[ $said == *"no stack yet"* ]] || die "the daemon cannot tell whether there is a stack: $said"
   make_rootfs "$work/rootfs"
-  pack_rootfs "$work/rootfs" | "$binary" stack:import
+  pack_rootfs "$work/rootfs" | "$binary" stack:import 2>&1 | awk '{ print substr($0, 1, 100); fflush() }'
   drop_tree "$work/rootfs"
 }
 
@@ -792,7 +792,13 @@ stop_service() {
 }
 
 remove_program() {
-  [[ ! -x $binary ]] || "$binary" supervise --stop
+  if [[ ! -x $binary ]]; then
+    :
+  elif [[ -n $(docker ps -q 2>/dev/null) ]]; then
+    detail "Docker runs on: there are containers of others"
+  else
+    "$binary" supervise --stop # also a dockerd that it has started
+  fi
   if [[ -e $init_script ]]; then
     rm -f "$init_script"
     ! command -v update-rc.d >/dev/null || update-rc.d berth remove >/dev/null 2>&1 || true

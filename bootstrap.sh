@@ -235,6 +235,8 @@ configure() {
 preflight() {
   need_supported_os
   machine >/dev/null
+  in_checkout || [[ -n ${BERTH_URL:-} ]] || die "this is not a checkout, and BERTH_URL does not say where the binary is" \
+    "clone the repository and run bootstrap.sh in it, or set BERTH_URL: ... | sudo BERTH_URL=https://... bash"
   need_memory
   need_disk
   local ssh
@@ -393,8 +395,6 @@ build() {
 fetch() { curl -fsSL --retry 3 -o "$2" "$1" || die "cannot download $1" "check BERTH_URL and the network"; }
 
 download() {
-  [[ -n ${BERTH_URL:-} ]] || die "this is not a checkout, and BERTH_URL does not say where the binary is" \
-    "clone the repository and run bootstrap.sh in it, or set BERTH_URL: ... | sudo BERTH_URL=https://... bash"
   local url=${BERTH_URL//'{arch}'/$(machine)} sum=${BERTH_SHA256:-}
   detail "$url"
   fetch "$url" "$work/berth"

@@ -55,8 +55,10 @@ func (p *Pipeline) Destroy(ctx context.Context, name appliance.AppName, out io.W
 }
 
 func (r *run) destroy(ctx context.Context) error {
-	r.state.work.Lock()
-	defer r.state.work.Unlock()
+	if err := r.state.work.acquire(ctx); err != nil {
+		return err
+	}
+	defer r.endWork(ctx, r.state, r.app)
 
 	hosts, err := r.Hosts(ctx, r.app)
 	if err != nil {
@@ -132,11 +134,16 @@ func (p *Pipeline) sweep(ctx context.Context) error {
 		return err
 	}
 	for _, name := range p.leftovers {
-		_, err := p.Store.App(ctx, name)
-		if err == nil {
-			continue // pushed again since
-		}
-		if err := p.Engine.Destroy(ctx, name); err != nil {
+		// In the line of the app, so that a push of the same name that comes
+		// in now is not swept with it.
+		err := p.run(ctx, name, "cleanup", io.Discard, func(*run) error {
+			_, err := p.Store.App(ctx, name)
+			if errors.Is(err, appliance.ErrNotFound) {
+				return p.Engine.Destroy(ctx, name)
+			}
+			return err // nil when it was pushed again: a restore looks after it
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -144,5 +151,6 @@ func (p *Pipeline) sweep(ctx context.Context) error {
 	return nil
 }
 
-// Wait returns when no old generation is finishing its last requests any more.
-func (p *Pipeline) Wait() { p.retiring.Wait() }
+// Wait returns when nothing is done behind anybody's back any more: no restore,
+// and no old generation that finishes its last requests.
+func (p *Pipeline) Wait() { p.behind.Wait() }

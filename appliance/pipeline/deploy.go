@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -29,8 +28,10 @@ const (
 // generation is ended instead and the old one has noticed nothing.
 func (r *run) deploy(ctx context.Context, release appliance.Release) error {
 	err := r.stage(ctx, appliance.StageDeploy, func() error {
-		r.state.work.Lock()
-		defer r.state.work.Unlock()
+		if err := r.state.work.acquire(ctx); err != nil {
+			return err
+		}
+		defer r.endWork(ctx, r.state, r.app)
 
 		r.progress.Step("Deploying %s v%d", r.app, release.Version)
 		old, err := r.Engine.Processes(ctx, r.app)
@@ -38,12 +39,13 @@ func (r *run) deploy(ctx context.Context, release appliance.Release) error {
 			return err
 		}
 		generation := newGeneration(release.Version)
-		if err := r.startHealthy(ctx, release, generation); err != nil {
+		started, err := r.startHealthy(ctx, release, generation)
+		if err != nil {
 			r.stopGeneration(ctx, generation)
 			return err
 		}
 		// From here on there is no way back, whoever hangs up.
-		return r.switchTo(context.WithoutCancel(ctx), release, generation, old)
+		return r.switchTo(context.WithoutCancel(ctx), release, generation, started, old)
 	})
 	if err != nil {
 		return err
@@ -57,23 +59,25 @@ func newGeneration(version int) appliance.Generation {
 
 // startHealthy starts every process type of the formation and returns when all
 // of it is ready for traffic.
-func (r *run) startHealthy(ctx context.Context, release appliance.Release, generation appliance.Generation) error {
+func (r *run) startHealthy(ctx context.Context, release appliance.Release, generation appliance.Generation) (started []appliance.Process, err error) {
 	formation, err := r.formation(ctx, release)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var started []appliance.Process
 	for _, typ := range slices.Sorted(maps.Keys(formation)) {
 		if formation[typ] == 0 {
 			continue
 		}
 		processes, err := r.Engine.Start(ctx, processSpec(release, generation, typ, formation[typ]))
 		if err != nil {
-			return fmt.Errorf("start %s: %w", typ, err)
+			return nil, fmt.Errorf("start %s: %w", typ, err)
 		}
 		started = append(started, processes...)
 	}
-	return r.healthy(ctx, started)
+	if err := r.healthy(ctx, release.Port, started); err != nil {
+		return nil, err
+	}
+	return started, context.Cause(ctx)
 }
 
 // formation returns how many of each of the release's process types to run.
@@ -115,17 +119,19 @@ func processSpec(release appliance.Release, generation appliance.Generation, typ
 
 // switchTo makes the new generation the one that serves, and ends the old one
 // when it has answered what it was asked.
-func (r *run) switchTo(ctx context.Context, release appliance.Release, generation appliance.Generation, old []appliance.Process) error {
+func (r *run) switchTo(ctx context.Context, release appliance.Release, generation appliance.Generation, started, old []appliance.Process) error {
 	processes, err := r.Engine.Processes(ctx, r.app)
 	if err != nil {
 		r.stopGeneration(ctx, generation)
 		return err
 	}
 	fresh := of(generation, processes)
-	if dead := slices.IndexFunc(fresh, func(p appliance.Process) bool { return !p.Running }); dead >= 0 {
-		err := r.explain(ctx, fresh[dead])
-		r.stopGeneration(ctx, generation)
-		return err
+	for _, p := range started {
+		if now := find(p, fresh); !now.Running {
+			err := r.explain(ctx, now)
+			r.stopGeneration(ctx, generation)
+			return err
+		}
 	}
 	served, err := r.goLive(ctx, release.Version, generation, fresh)
 	if err != nil {
@@ -154,13 +160,8 @@ func (r *run) goLive(ctx context.Context, release int, generation appliance.Gene
 	if err := r.Store.GoLive(ctx, r.app, release, generation); err != nil {
 		return nil, err
 	}
-	served, err := r.Router.Swap(router.Service{Name: string(r.app), Hosts: hosts, Targets: targets(fresh)})
+	served, err := r.swap(router.Service{Name: string(r.app), Hosts: hosts, Targets: targets(fresh)})
 	r.Certificates.Manage(hosts...)
-	if errors.Is(err, router.ErrHostTaken) {
-		// Not the deploy's fault: the app serves the hosts that it has.
-		r.progress.Warn("%v", err)
-		return nil, nil
-	}
 	return served, err
 }
 
@@ -169,7 +170,7 @@ func (r *run) goLive(ctx context.Context, release int, generation appliance.Gene
 func (r *run) retire(ctx context.Context, served *router.Generation, old []appliance.Process) {
 	old = r.state.beginRetiring(old)
 	done := make(chan struct{})
-	r.retiring.Go(func() {
+	r.behind.Go(func() {
 		defer close(done)
 		served.Drain(ctx, drain)
 		if err := r.Engine.Stop(ctx, grace, ids(old)...); err != nil {
@@ -210,26 +211,6 @@ func (r *run) stopGeneration(ctx context.Context, generation appliance.Generatio
 	}
 }
 
-// beginRetiring marks processes as about to end, so that nothing else ends
-// them first, and returns those that were not marked yet.
-func (s *state) beginRetiring(processes []appliance.Process) []appliance.Process {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	processes = slices.DeleteFunc(slices.Clone(processes), func(p appliance.Process) bool { return s.retiring[p.ID] })
-	for _, p := range processes {
-		s.retiring[p.ID] = true
-	}
-	return processes
-}
-
-func (s *state) endRetiring(processes []appliance.Process) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, p := range processes {
-		delete(s.retiring, p.ID)
-	}
-}
-
 // of returns the processes of one generation.
 func of(generation appliance.Generation, processes []appliance.Process) (list []appliance.Process) {
 	for _, p := range processes {
@@ -238,6 +219,18 @@ func of(generation appliance.Generation, processes []appliance.Process) (list []
 		}
 	}
 	return list
+}
+
+// find returns a process as it is in a list, or as one that does not run if it
+// is not there any more.
+func find(p appliance.Process, processes []appliance.Process) appliance.Process {
+	for _, now := range processes {
+		if now.ID == p.ID {
+			return now
+		}
+	}
+	p.Running = false
+	return p
 }
 
 // targets returns where the web processes are reached.

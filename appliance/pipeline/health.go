@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -30,14 +29,14 @@ const lastLines = 20
 
 // healthy returns when every process is ready for traffic, or with why one
 // will not be.
-func (r *run) healthy(ctx context.Context, started []appliance.Process) error {
+func (r *run) healthy(ctx context.Context, port int, started []appliance.Process) error {
 	check, err := r.check(ctx)
 	if err != nil {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	for _, p := range started {
-		g.Go(func() error { return r.ready(ctx, p, check) })
+		g.Go(func() error { return r.ready(ctx, p, port, check) })
 	}
 	return g.Wait()
 }
@@ -68,11 +67,15 @@ func (r *run) check(ctx context.Context) (check router.HealthCheck, err error) {
 
 // ready returns when one process is ready for traffic. A process that ends is
 // noticed at once.
-func (r *run) ready(ctx context.Context, p appliance.Process, check router.HealthCheck) error {
+func (r *run) ready(ctx context.Context, p appliance.Process, port int, check router.HealthCheck) error {
 	start := time.Now()
 	watched, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	go func() { stop(r.ended(watched, p.ID)) }()
+	looked := make(chan struct{})
+	go func() {
+		defer close(looked)
+		stop(r.ended(watched, p))
+	}()
 
 	var err error
 	if p.Type == Web {
@@ -80,6 +83,8 @@ func (r *run) ready(ctx context.Context, p appliance.Process, check router.Healt
 	} else {
 		err = stayUp(watched)
 	}
+	stop(nil) // whoever was first has said why
+	<-looked
 	if ctx.Err() != nil {
 		return context.Cause(ctx) // another process has failed, and says why
 	}
@@ -87,7 +92,7 @@ func (r *run) ready(ctx context.Context, p appliance.Process, check router.Healt
 		return r.explain(ctx, dead.process)
 	}
 	if errors.Is(err, router.ErrUnhealthy) {
-		return r.explainUnhealthy(ctx, p, err)
+		return r.explainUnhealthy(ctx, p, port, err)
 	}
 	if err != nil {
 		return err
@@ -116,14 +121,12 @@ func (e *endedError) Error() string {
 
 // ended returns an endedError when the process does not run any more, or nil
 // when ctx is done.
-func (r *run) ended(ctx context.Context, id string) error {
+func (r *run) ended(ctx context.Context, p appliance.Process) error {
 	for {
 		changed := r.state.changes()
 		processes, err := r.Engine.Processes(ctx, r.app)
-		for _, p := range processes {
-			if err == nil && p.ID == id && !p.Running {
-				return &endedError{p}
-			}
+		if now := find(p, processes); err == nil && !now.Running {
+			return &endedError{now}
 		}
 		select {
 		case <-ctx.Done():
@@ -134,8 +137,11 @@ func (r *run) ended(ctx context.Context, id string) error {
 	}
 }
 
-// explain makes an error of a process that ended, with its last words.
+// explain makes an error of a process that ended, with its last words. Another
+// that failed at the same time does not keep it from them.
 func (r *run) explain(ctx context.Context, p appliance.Process) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
 	r.showLog(ctx, p)
 	what := fmt.Sprintf("%s.%d exited with status %d before it was ready", p.Type, p.Index, p.ExitStatus)
 	hint := "the lines above are the last it printed; fix what they say and push again"
@@ -153,10 +159,9 @@ func (r *run) explain(ctx context.Context, p appliance.Process) error {
 
 // explainUnhealthy makes an error of a process that runs but does not answer.
 // Most often it listens where nobody can reach it, which can be seen.
-func (r *run) explainUnhealthy(ctx context.Context, p appliance.Process, err error) error {
+func (r *run) explainUnhealthy(ctx context.Context, p appliance.Process, port int, err error) error {
 	r.showLog(ctx, p)
-	_, port, _ := strings.Cut(p.Addr, ":")
-	hint := fmt.Sprintf("web must listen on 0.0.0.0, on the port that $PORT gives (%s); "+
+	hint := fmt.Sprintf("web must listen on 0.0.0.0, on the port that $PORT gives (%d); "+
 		"if it needs longer to start: checks:set %s timeout 120", port, r.app)
 	listening, listErr := r.Engine.Listening(ctx, p.ID)
 	if listErr == nil {
@@ -165,19 +170,19 @@ func (r *run) explainUnhealthy(ctx context.Context, p appliance.Process, err err
 	return appliance.WithHint(fmt.Errorf("%s.%d: %w", p.Type, p.Index, err), hint)
 }
 
-func hintFor(listening []netip.AddrPort, port, otherwise string) string {
+func hintFor(listening []netip.AddrPort, port int, otherwise string) string {
 	if len(listening) == 0 {
 		return "it runs but listens on nothing; " + otherwise
 	}
 	for _, at := range listening {
 		switch {
-		case at.Addr().IsLoopback() && fmt.Sprint(at.Port()) == port:
-			return fmt.Sprintf("it listens on %s, where only it can reach itself: make it listen on 0.0.0.0:%s", at, port)
-		case fmt.Sprint(at.Port()) == port:
+		case at.Addr().IsLoopback() && int(at.Port()) == port:
+			return fmt.Sprintf("it listens on %s, where only it can reach itself: make it listen on 0.0.0.0:%d", at, port)
+		case int(at.Port()) == port:
 			return "it listens on the right port but does not answer as it should: see the evidence above, and checks:set for what is asked"
 		}
 	}
-	return fmt.Sprintf("it listens on %s, but was told to listen on port %s: make it listen on 0.0.0.0:$PORT", listening[0], port)
+	return fmt.Sprintf("it listens on %s, but was told to listen on port %d: make it use $PORT", listening[0], port)
 }
 
 // showLog prints the last lines of a process.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -36,9 +37,10 @@ type Pipeline struct {
 
 	builds line // the builds of the whole machine
 
-	mu       sync.Mutex // guards the fields below
-	apps     map[appliance.AppName]*state
-	retiring sync.WaitGroup // generations that finish their last requests, pushes that git finishes
+	mu   sync.Mutex // guards the fields below
+	apps map[appliance.AppName]*state
+
+	behind background // restores, generations that finish their last requests, pushes that git finishes
 
 	started   time.Time
 	leftovers []appliance.AppName // of interrupted pushes; set before the first use
@@ -107,9 +109,23 @@ func (p *Pipeline) Reconfigure(ctx context.Context, app appliance.AppName, reaso
 }
 
 // Restart deploys the live release again. It is ps:restart and ps:scale. An
-// app that has not been deployed yet has nothing to restart.
+// app that has not been deployed yet has nothing to restart. If the
+// environment was changed without a restart, it is in effect from now on, and
+// that is a release of its own.
 func (p *Pipeline) Restart(ctx context.Context, app appliance.AppName, out io.Writer) error {
-	return p.again(ctx, app, "restart", out, func(r *run, live appliance.Release) error { return r.deploy(ctx, live) })
+	return p.again(ctx, app, "restart", out, func(r *run, live appliance.Release) error {
+		env, err := p.Store.Config(ctx, app)
+		if err != nil {
+			return err
+		}
+		if !maps.Equal(env, live.Env) {
+			live.Reason = "restart with changed config"
+			if live, err = r.release(ctx, live); err != nil {
+				return err
+			}
+		}
+		return r.deploy(ctx, live)
+	})
 }
 
 // again does something with an app's live release, if it has one.
@@ -153,7 +169,7 @@ func (p *Pipeline) run(ctx context.Context, app appliance.AppName, what string, 
 			leave()
 			return
 		}
-		p.retiring.Go(func() {
+		p.behind.Go(func() {
 			<-r.settled
 			leave()
 		})
@@ -169,53 +185,6 @@ func (r *run) waiting(now turn, ahead int) {
 		place = fmt.Sprintf("%d more before yours", ahead)
 	}
 	r.progress.Step("Waiting: another %s runs, started %s ago by %s; %s", now.what, seconds(time.Since(now.since)), now.who, place)
-}
-
-// A state is what the pipeline knows of an app while it runs. It is not in
-// the store, because after a restart it is not so any more.
-type state struct {
-	runs line // one at a time
-
-	// work is held by whoever starts and ends processes: a deploy, or a
-	// restore.
-	work sync.Mutex
-
-	// route is held for the short moments in which the live generation, or
-	// the addresses it is routed to, change. It is taken after work.
-	route sync.Mutex
-
-	mu       sync.Mutex // guards the fields below
-	retiring map[string]bool
-	changed  chan struct{} // closed and replaced whenever a process changes
-}
-
-func (p *Pipeline) state(app appliance.AppName) *state {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-
-	s, ok := p.apps[app]
-	if !ok {
-		s = &state{retiring: map[string]bool{}, changed: make(chan struct{})}
-		if p.apps == nil {
-			p.apps = map[appliance.AppName]*state{}
-		}
-		p.apps[app] = s
-	}
-	return s
-}
-
-// changes returns a channel that is closed at the app's next change.
-func (s *state) changes() <-chan struct{} {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.changed
-}
-
-func (s *state) announce() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	close(s.changed)
-	s.changed = make(chan struct{})
 }
 
 // seconds prints a duration as people read it: 0.4s, 12.3s, 2m5s.

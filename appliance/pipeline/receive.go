@@ -1,8 +1,8 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -114,8 +114,7 @@ func extract(source *Source, path string, archive func(io.Writer) error) error {
 	n, err := untar(source.Dir, path, pr)
 	source.files += n
 	pr.CloseWithError(err) // nobody reads any more
-	if archiveErr := <-archived; archiveErr != nil && !errors.Is(archiveErr, err) {
-		return archiveErr
-	}
-	return err
+	// If unpacking stopped, git says only that nobody reads what it writes. If
+	// git stopped, unpacking stopped for the same reason.
+	return cmp.Or(err, <-archived)
 }

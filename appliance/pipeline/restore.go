@@ -6,33 +6,58 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/berthhq/berth/appliance"
 	"github.com/berthhq/berth/router"
 )
 
+// maxRestoreWait is the longest wait before a restore that failed is tried
+// again.
+const maxRestoreWait = 30 * time.Second
+
 // Changed tells the pipeline that a process of app has started, ended or
 // moved; "" that any may have. It returns at once.
 func (p *Pipeline) Changed(ctx context.Context, app appliance.AppName) {
-	if app != "" {
-		p.state(app).announce()
+	s := p.state(app)
+	s.announce()
+	if s.asked.Swap(true) {
+		return
 	}
-	go func() { // ends with ctx
+	p.behind.Go(func() { p.restoreSoon(ctx, s, app) })
+}
+
+// restoreSoon restores one app, or all, and tries again a few times if the
+// engine has a bad moment. After a longer one the engine tells us itself.
+func (p *Pipeline) restoreSoon(ctx context.Context, s *state, app appliance.AppName) {
+	for wait := 250 * time.Millisecond; ; wait *= 2 {
+		s.asked.Store(false)
 		var err error
 		if app == "" {
 			err = p.RestoreAll(ctx)
 		} else {
 			err = p.Restore(ctx, app)
 		}
-		if err != nil && ctx.Err() == nil {
-			p.Log.ErrorContext(ctx, "restore", "app", app, "err", err)
+		if err == nil || ctx.Err() != nil {
+			return
 		}
-	}()
+		p.Log.ErrorContext(ctx, "restore", "app", app, "err", err)
+		// What began for the end of a deploy has nobody who would end it.
+		if ctx.Done() == nil || wait > maxRestoreWait || !pause(ctx, wait) {
+			return
+		}
+	}
 }
 
 // RestoreAll restores every app, and ends what runs of apps that do not exist.
 func (p *Pipeline) RestoreAll(ctx context.Context) error {
 	if err := p.sweep(ctx); err != nil {
+		return err
+	}
+	// The processes first: whatever is in this list and belongs to an app
+	// had its app in the store before.
+	processes, err := p.Engine.Processes(ctx, "")
+	if err != nil {
 		return err
 	}
 	apps, err := p.Store.Apps(ctx)
@@ -47,10 +72,6 @@ func (p *Pipeline) RestoreAll(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("%s: %w", app.Name, err))
 		}
 	}
-	processes, err := p.Engine.Processes(ctx, "")
-	if err != nil {
-		return errors.Join(append(errs, err)...)
-	}
 	strays := slices.DeleteFunc(processes, func(q appliance.Process) bool { return known[q.App] })
 	return errors.Join(append(errs, p.Engine.Stop(ctx, grace, ids(strays)...))...)
 }
@@ -64,10 +85,12 @@ func (p *Pipeline) Restore(ctx context.Context, name appliance.AppName) error {
 	if err := p.route(ctx, s, name); err != nil {
 		return err
 	}
-	if !s.work.TryLock() {
-		return nil // a deploy is at work, and looks after all this itself
+	s.missed.Store(true)
+	if !s.work.tryAcquire() {
+		return nil // who is at work restores when it is done
 	}
-	defer s.work.Unlock()
+	s.missed.Store(false)
+	defer p.endWork(ctx, s, name)
 
 	app, err := p.Store.App(ctx, name)
 	if errors.Is(err, appliance.ErrNotFound) {
@@ -113,11 +136,45 @@ func (p *Pipeline) route(ctx context.Context, s *state, name appliance.AppName) 
 	if err != nil {
 		return err
 	}
-	err = p.Router.Update(router.Service{Name: string(name), Hosts: hosts, Targets: targets(of(app.Live, processes))})
+	err = p.update(ctx, router.Service{Name: string(name), Hosts: hosts, Targets: targets(of(app.Live, processes))})
 	if err == nil && !app.Provisional {
 		p.Certificates.Manage(hosts...) // only what is routed gets a certificate
 	}
 	return err
+}
+
+// update has a service go on as it is now, under those of its hosts that do
+// not lead elsewhere: one host that does must not take the others with it.
+func (p *Pipeline) update(ctx context.Context, s router.Service) error {
+	err := p.Router.Update(s)
+	if !errors.Is(err, router.ErrHostTaken) {
+		return err
+	}
+	p.Log.ErrorContext(ctx, "route", "app", s.Name, "err", err)
+	_, err = p.swap(s)
+	return err
+}
+
+// swap is Router.Swap under those of the hosts that do not lead elsewhere.
+func (p *Pipeline) swap(s router.Service) (served *router.Generation, err error) {
+	served, err = p.Router.Swap(s)
+	if !errors.Is(err, router.ErrHostTaken) {
+		return served, err
+	}
+	hosts := s.Hosts
+	s.Hosts = nil
+	if served, err = p.Router.Swap(s); err != nil {
+		return served, err
+	}
+	for _, host := range hosts {
+		with := s
+		with.Hosts = append(slices.Clone(s.Hosts), host)
+		// What it replaces has the same targets: there is nothing to drain.
+		if _, err := p.Router.Swap(with); err == nil {
+			s = with
+		}
+	}
+	return served, nil
 }
 
 // complete starts what is missing of the live generation, and has the engine
@@ -174,10 +231,4 @@ func (p *Pipeline) complete(ctx context.Context, app appliance.App, live []appli
 		return err
 	}
 	return p.route(ctx, p.state(app.Name), app.Name)
-}
-
-func (s *state) isRetiring(id string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.retiring[id]
 }

@@ -14,7 +14,7 @@ type Stack struct {
 	Instance string          // the names of its images start with it: "berth"
 	Base     appliance.Image // a registry's image to use in place of the one that Import made
 	Binary   string          // the berth binary to put into it; the running one if ""
-	CAs      string          // directory of the machine's extra certificate authorities, *.crt
+	CAs      string          // the directory of the machine's extra certificate authorities, *.crt; DefaultCAs if ""
 }
 
 // DefaultCAs is where Debian and Ubuntu keep certificate authorities that the

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // A visitor asks for a page again and again until it is told to stop, and
@@ -25,11 +26,14 @@ type visitor struct {
 }
 
 func (v *visitor) visit(stop <-chan struct{}) {
+	// As fast as it goes, they would leave no processor to what they watch.
+	pace := time.NewTicker(5 * time.Millisecond)
+	defer pace.Stop()
 	for {
 		select {
 		case <-stop:
 			return
-		default:
+		case <-pace.C:
 		}
 		if err := v.once(); err != nil {
 			v.mu.Lock()

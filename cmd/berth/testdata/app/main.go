@@ -4,11 +4,12 @@
 //	serve          serve HTTP on $PORT, which is 8080 if it is not set; the default
 //	listen ADDR    serve HTTP on another address
 //	work           print "working" and wait for the end
+//	pause 2s       print "pausing", and end after a while
 //	fail STATUS    complain and exit
 //
 // When it serves, it answers with $GREETING and the host that was asked for.
 // With $BROKEN it does not start, with $READY_AFTER=2s
-// it takes that long. /slow takes a second, /env is its environment, /file/greeting is a file, /exit ends it, /echo a WebSocket that sends
+// it takes that long. /slow takes a moment, /env is its environment, /file/greeting is a file, /exit ends it, /echo a WebSocket that sends
 // everything back.
 package main
 
@@ -44,6 +45,10 @@ func main() {
 	case "work":
 		fmt.Println("working", os.Getenv("GREETING"))
 		wait()
+	case "pause":
+		pause, _ := time.ParseDuration(args[1])
+		fmt.Println("pausing")
+		time.Sleep(pause)
 	case "fail":
 		fmt.Println("connecting to the database ...")
 		fmt.Fprintln(os.Stderr, "no database, and no coffee")
@@ -66,7 +71,7 @@ func serve(addr string) {
 		fmt.Fprintf(w, "hello %s from %s\n", os.Getenv("GREETING"), r.Host)
 	})
 	http.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
-		time.Sleep(time.Second)
+		time.Sleep(300 * time.Millisecond)
 		fmt.Fprintf(w, "hello %s at last\n", os.Getenv("GREETING"))
 	})
 	http.HandleFunc("/env", func(w http.ResponseWriter, r *http.Request) {

@@ -2,35 +2,26 @@
 # change, and the stages "node" and "go", which only fetch, run beside
 # "packages" and leave nothing else behind. Debian's own npm and Go are only
 # the tools that fetch the ones we want.
+#
+# There are no cache mounts: whoever may push a Dockerfile can write to a cache
+# mount of any name, and so into what all apps would run on.
 
 ARG BASE
 FROM ${BASE} AS debian
 COPY dpkg.cfg /etc/dpkg/dpkg.cfg.d/berth
 
 FROM debian AS packages
-RUN --mount=type=cache,id=berth-apt-packages,target=/var/cache/apt \
-    --mount=type=cache,id=berth-apt-packages-lists,target=/var/lib/apt/lists \
-    --mount=type=bind,source=make/packages.sh,target=/make.sh \
-    /make.sh
+RUN --mount=type=bind,source=make/packages.sh,target=/make.sh /make.sh
 
 FROM debian AS node
-RUN --mount=type=cache,id=berth-apt-node,target=/var/cache/apt \
-    --mount=type=cache,id=berth-apt-node-lists,target=/var/lib/apt/lists \
-    --mount=type=bind,source=make/tool.sh,target=/make.sh \
-    /make.sh npm
+RUN --mount=type=bind,source=make/tool.sh,target=/make.sh /make.sh npm
 COPY ca/ /usr/local/share/ca-certificates/
-RUN --mount=type=cache,id=berth-npm,target=/root/.npm \
-    --mount=type=bind,source=make/node.sh,target=/make.sh \
-    /make.sh 24.21.0 11.21.2
+RUN --mount=type=bind,source=make/node.sh,target=/make.sh /make.sh 24.21.0 11.21.2
 
 FROM debian AS go
-RUN --mount=type=cache,id=berth-apt-go,target=/var/cache/apt \
-    --mount=type=cache,id=berth-apt-go-lists,target=/var/lib/apt/lists \
-    --mount=type=bind,source=make/tool.sh,target=/make.sh \
-    /make.sh golang-go
+RUN --mount=type=bind,source=make/tool.sh,target=/make.sh /make.sh golang-go
 COPY ca/ /usr/local/share/ca-certificates/
-RUN --mount=type=bind,source=make/go.sh,target=/make.sh \
-    /make.sh 1.26.11
+RUN --mount=type=bind,source=make/go.sh,target=/make.sh /make.sh 1.26.11
 
 FROM packages
 COPY --from=node /out/ /

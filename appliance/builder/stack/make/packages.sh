@@ -21,9 +21,10 @@ if ! grep -rqs -e -security /etc/apt/sources.list /etc/apt/sources.list.d; then
 	sed -n 's|^deb \([^ ]*/debian\)/* \([a-z]*\) main.*|deb \1-security \2-security main|p' /etc/apt/sources.list >"$list"
 fi
 apt-get update -qq -o APT::Update::Error-Mode=any || {
-	rm "$list"
+	rm -f "$list"
 	apt-get update -qq
 }
 apt-get upgrade -qq -y >/dev/null
 apt-get install -qq -y --no-install-recommends "${run[@]}" "${build[@]}" >/dev/null
-rm -f /var/log/*.log /var/log/apt/*
+apt-get clean
+rm -rf /var/lib/apt/lists/* /var/log/*.log /var/log/apt/*

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,11 +37,18 @@ type world struct {
 	t      *testing.T
 	dir    string
 	engine *enginetest.Fake
+	fail   atomic.Pointer[func(call string) error] // what the engine refuses
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), engine: new(enginetest.Fake)}
+	w.engine.Fail = func(call string) error {
+		if fail := w.fail.Load(); fail != nil {
+			return (*fail)(call)
+		}
+		return nil
+	}
 	t.Cleanup(w.engine.Close)
 	w.boot()
 	w.must(w.Create(t.Context(), "blog", false))
@@ -299,15 +307,17 @@ func (w *world) events(app appliance.AppName) string {
 	return strings.Join(names, " ")
 }
 
-// refuse has the engine refuse a call from now on; nil takes it back. It must
-// not be called while the engine works.
+// failing has a function say from now on which calls the engine refuses.
+func (w *world) failing(fail func(call string) error) { w.fail.Store(&fail) }
+
+// refuse has the engine refuse a call from now on; "" takes it back.
 func (w *world) refuse(call string) {
-	w.engine.Fail = func(name string) error {
+	w.failing(func(name string) error {
 		if name == call {
 			return errors.New("the engine refuses")
 		}
 		return nil
-	}
+	})
 }
 
 // A gate holds calls of the engine up.
@@ -316,11 +326,10 @@ type gate struct {
 	open    chan struct{}
 }
 
-// hold has every call of one name wait until the gate is opened, or its test
-// ends.
+// hold has every call of one name wait until the gate is opened.
 func (w *world) hold(call string) gate {
 	g := gate{make(chan struct{}, 100), make(chan struct{})}
-	w.engine.Fail = func(name string) error {
+	w.failing(func(name string) error {
 		if name == call {
 			g.reached <- struct{}{}
 			select {
@@ -329,7 +338,7 @@ func (w *world) hold(call string) gate {
 			}
 		}
 		return nil
-	}
+	})
 	return g
 }
 

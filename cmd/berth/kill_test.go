@@ -171,19 +171,27 @@ func (v *versions) live(t *testing.T) string {
 // killWhen pushes and kills the daemon as soon as the pusher has read a line.
 func (v *versions) killWhen(t *testing.T, remote string, line *regexp.Regexp) {
 	t.Helper()
+	v.during(t, remote, line, v.kill)
+}
+
+// during pushes and does something as soon as the pusher has read a line.
+func (v *versions) during(t *testing.T, remote string, line *regexp.Regexp, do func() error) {
+	t.Helper()
 	push := v.push(t, remote)
+	var text strings.Builder
 	found := false
 	for lines := bufio.NewScanner(push.out); lines.Scan(); {
+		fmt.Fprintln(&text, lines.Text())
 		if !found && line.MatchString(lines.Text()) {
 			found = true
-			if err := v.kill(); err != nil {
+			if err := do(); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	push.Wait() // it was interrupted
 	if !found {
-		t.Fatalf("the push ended without %q", line)
+		t.Fatalf("the push ended without %q:\n%s", line, text.String())
 	}
 }
 

@@ -344,7 +344,10 @@ func TestBootstrapFromARelease(t *testing.T) {
 	m.shows("bash /bootstrap.sh --uninstall")
 	m.must("! docker version --format '{{.Server.Version}}'") // the supervisor had started it
 	m.shows(pipe + "bash")
-	m.shows("curl --silent --show-error --fail --cacert <(berth certs:root) --resolve demo.localhost:443:127.0.0.1 https://demo.localhost", "It floats")
+	m.until(func() bool {
+		out, _ := m.run("curl --silent --cacert <(berth certs:root) --resolve " + demoHost + ":443:127.0.0.1 https://" + demoHost)
+		return strings.Contains(out, "It floats")
+	}, "the app that was there before answers again")
 
 	m.shows("bash /bootstrap.sh --uninstall --purge")
 	m.must("! test -e /var/lib/berth && ! test -e /etc/berth && ! test -e /var/log/berth.log")

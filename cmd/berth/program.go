@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -33,6 +34,9 @@ type program struct {
 	out   *os.File // of its process; it may outlive the supervisor
 	grace time.Duration
 	log   *slog.Logger
+
+	// prepare, if set, is called before a process is started.
+	prepare func()
 
 	// elsewhere, if set, finds a process of this program that somebody else
 	// has started. It is kept running, but not stopped.
@@ -82,6 +86,9 @@ func (p *program) keep(ctx context.Context) {
 // start starts a process of the program in a session of its own, so that a
 // Control-C at the supervisor's terminal is the supervisor's affair.
 func (p *program) start() (*os.Process, error) {
+	if p.prepare != nil {
+		p.prepare()
+	}
 	cmd := exec.Command(p.argv[0], p.argv[1:]...)
 	cmd.Dir = "/"
 	cmd.Env = append(slices.Clip(p.env), p.mark)
@@ -240,8 +247,9 @@ func cmdline(pid string) []string {
 
 // A docker is the engine of this machine, as far as a supervisor has to know.
 type docker struct {
-	argv    []string // "dockerd" if nil
-	pidFile string   // what dockerd writes; /var/run/docker.pid if ""
+	argv              []string // "dockerd" if nil
+	pidFile           string   // what dockerd writes; /var/run/docker.pid if ""
+	containerdPidFile string   // likewise for its containerd
 }
 
 // program completes p so that it keeps dockerd running: ours, or one that the
@@ -250,9 +258,11 @@ func (d docker) program(p *program) *program {
 	if p.argv = d.argv; p.argv == nil {
 		p.argv = []string{"dockerd"}
 	}
-	pidFile := d.pidFile
-	if pidFile == "" {
-		pidFile = "/var/run/docker.pid"
+	pidFile := cmp.Or(d.pidFile, "/var/run/docker.pid")
+	containerd := cmp.Or(d.containerdPidFile, "/var/run/docker/containerd/containerd.pid")
+	p.prepare = func() {
+		forget(pidFile, filepath.Base(p.argv[0]))
+		forget(containerd, "containerd")
 	}
 	p.elsewhere = func() *os.Process {
 		text, err := os.ReadFile(pidFile)
@@ -279,4 +289,18 @@ func (d docker) program(p *program) *program {
 		return !errors.Is(err, fs.ErrNotExist)
 	}
 	return p
+}
+
+// forget removes a pid file if the process in it is not called name. dockerd
+// would not start because of its own if the number has gone to somebody else,
+// as it does after a reboot where /run is kept; and it would wait for a
+// containerd that was killed with it and that nobody has reaped.
+func forget(pidFile, name string) {
+	text, err := os.ReadFile(pidFile)
+	if err != nil {
+		return // there is none
+	}
+	if filepath.Base(cmdline(strings.TrimSpace(string(text)))[0]) != name {
+		os.Remove(pidFile) // dockerd says what is wrong if it stays
+	}
 }

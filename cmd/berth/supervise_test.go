@@ -46,7 +46,7 @@ func init() {
 				logFile: filepath.Join(dir, "log"),
 				envFile: filepath.Join(dir, "berth.env"),
 				grace:   grace,
-				docker:  docker{argv: []string{self, "dockerd"}, pidFile: filepath.Join(dir, "docker.pid")},
+				docker:  docker{argv: []string{self, "dockerd"}, pidFile: filepath.Join(dir, "docker.pid"), containerdPidFile: filepath.Join(dir, "containerd.pid")},
 			}
 			err = s.run(ctx)
 		}
@@ -278,7 +278,7 @@ func (h *house) outside() *supervisor {
 	}
 	return &supervisor{
 		pidFile: filepath.Join(h.dir, "supervise.pid"), grace: 20 * time.Second,
-		docker: docker{argv: []string{self, "dockerd"}, pidFile: filepath.Join(h.dir, "docker.pid")},
+		docker: docker{argv: []string{self, "dockerd"}, pidFile: filepath.Join(h.dir, "docker.pid"), containerdPidFile: filepath.Join(h.dir, "containerd.pid")},
 	}
 }
 
@@ -464,6 +464,28 @@ func TestAnEngineThatSomebodyElseStopsStaysStopped(t *testing.T) {
 	h.stop()
 	again.Process.Kill()
 	again.Wait()
+}
+
+// After a reboot that kept /run, the numbers in it belong to others.
+func TestPidFilesOfProcessesThatAreGoneDoNotStopTheEngine(t *testing.T) {
+	h := newHouse(t, "BERTH_SUPERVISE_DOCKER=1")
+	stale := []string{filepath.Join(h.dir, "docker.pid"), filepath.Join(h.dir, "containerd.pid")}
+	for _, path := range stale {
+		if err := os.WriteFile(path, fmt.Appendln(nil, 1), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	h.supervise()
+
+	engine := h.next("dockerd", 0)
+	if text := h.said("docker.pid"); text != strconv.Itoa(engine) {
+		t.Errorf("docker.pid = %q, want that of the engine, %d", text, engine)
+	}
+	if _, err := os.Stat(stale[1]); err == nil {
+		t.Error("the pid file of a containerd that is gone is left")
+	}
+	h.stop()
 }
 
 func TestTheEnvironmentFileIsReadAsSystemdReadsIt(t *testing.T) {

@@ -868,6 +868,7 @@ main() {
   [[ -z $public_ip || $public_ip =~ ^[0-9a-fA-F.:]+$ ]] || die "--ip needs an address, not \"$public_ip\""
   [[ -z $key_file || -r $key_file ]] || die "cannot read $key_file" "give the file with the public key, as in ~/.ssh/id_ed25519.pub"
   need_root "${all[@]}"
+  umask 022
   # Not the invoking user's: what root writes there, the user could not.
   HOME=$(getent passwd root | cut -d: -f6)
   # The engine of this machine, whatever the user's own client is set to.

@@ -63,6 +63,9 @@ func (s *supervisor) run(ctx context.Context) error {
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 	sayReady()
+	// Whatever root's shell is set to: users of an image must be able to read
+	// what the daemon packs into it.
+	syscall.Umask(0o022)
 
 	// The engine outlives what uses it, and a reload does not stop it.
 	engineCtx, stopEngine := context.WithCancel(context.WithoutCancel(ctx))

@@ -42,7 +42,7 @@ func newBare(t *testing.T, image, boot string) *bare {
 	}
 	args := []string{"run", "--detach", "--hostname", "fresh", "--label", "berth.instance=berth-test",
 		// A Docker inside needs a file system that is no overlay.
-		"--volume", "/var/lib/docker", "--tmpfs", "/run:exec", "--stop-signal", "KILL",
+		"--volume", "/var/lib/docker", "--tmpfs", "/run:exec",
 		"--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined", "--security-opt", "systempaths=unconfined",
 		"--device-cgroup-rule", "a *:* rwm"}
 	// All that --privileged gives, but for what the machine that runs the test
@@ -186,6 +186,7 @@ func (m *bare) until(condition func() bool, what string) {
 // trusts the machine's own authority, and nothing else.
 func (m *bare) browser() *http.Client {
 	m.Helper()
+	m.until(func() bool { _, err := m.run("berth report"); return err == nil }, "the daemon answers")
 	ip := strings.TrimSpace(m.host(nil, "docker", "inspect", "--format", "{{.NetworkSettings.IPAddress}}", m.id))
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM([]byte(m.must("berth certs:root"))) {
@@ -298,13 +299,20 @@ KEYS`)
 	m.must("kill -9 " + serve)
 	m.until(func() bool { return open(browser) == nil }, "the demo answers after its daemon was killed")
 	m.must("kill -9 " + engine)
-	m.until(func() bool { now := m.pid("dockerd"); return now != "" && now != engine }, "there is a dockerd again")
+	m.until(func() bool { _, err := m.run("docker version"); return err == nil }, "there is a dockerd again")
 	m.until(func() bool { return open(browser) == nil }, "the demo answers after dockerd was killed")
 	supervisor, serve := strings.TrimSpace(m.must("cat /run/berth/supervise.pid")), m.pid("/usr/local/bin/berth serve")
 	m.during(func() { m.must("kill -9 " + supervisor + "; /etc/init.d/berth start; /etc/init.d/berth status") })
 	if now := m.pid("/usr/local/bin/berth serve"); now != serve {
 		t.Errorf("the daemon is process %q after its supervisor was killed, want still %q", now, serve)
 	}
+
+	// A reboot: all is gone but the disks. Nothing here starts programs then,
+	// so the test is what starts them.
+	m.host(nil, "docker", "restart", "--time", "0", m.id)
+	m.must("/etc/init.d/berth start")
+	browser = m.browser()
+	m.until(func() bool { return open(browser) == nil }, "the demo answers after a reboot")
 
 	// Somebody else's container carries our image's labels, and is not ours.
 	m.must("docker run --detach --name foreign berth/base:debian-12 sleep infinity")

@@ -777,8 +777,15 @@ remove_objects() {
   objects network | xargs -r docker network rm >/dev/null || warn "a network stays: somebody else's container is in it"
   [[ $purge == yes ]] || return 0
   objects volume | xargs -r docker volume rm >/dev/null
-  # One that somebody else's container uses stays.
-  objects image -a | sort -u | xargs -r docker image rm -f >/dev/null 2>&1 || true
+  # One that somebody else's container uses stays, and so does what that is
+  # made of; what others of ours are made of goes after them.
+  local before='' now
+  now=$(objects image -a | sort -u)
+  while [[ -n $now && $now != "$before" ]]; do
+    xargs docker image rm -f <<<"$now" >/dev/null 2>&1 || true
+    before=$now
+    now=$(objects image -a | sort -u)
+  done
 }
 
 stop_service() {

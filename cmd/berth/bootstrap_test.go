@@ -53,9 +53,13 @@ func newBare(t *testing.T, image, boot string) *bare {
 		SYS_CHROOT SYS_MODULE SYS_NICE SYS_PACCT SYS_PTRACE SYS_RAWIO SYS_TIME SYS_TTY_CONFIG WAKE_ALARM`) {
 		args = append(args, "--cap-add", c)
 	}
+	// Docker's init script would mount what hierarchies the kernel has left,
+	// and so change the machine that runs the test, did fstab not seem to.
+	//
 	// Control groups are there, but may only be read. In a second hierarchy's
 	// own namespace, the first process is in the way of its children's limits.
 	args = append(args, image, "sh", "-c", `
+		echo 'cgroup /sys/fs/cgroup cgroup noauto 0 0' >>/etc/fstab
 		mount -o remount,rw /sys
 		mount -o remount,rw /sys/fs/cgroup
 		if [ -e /sys/fs/cgroup/cgroup.controllers ]; then

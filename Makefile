@@ -23,6 +23,10 @@ lint:
 race:
 	$(GO) test -race -timeout 20m ./...
 
+# What a deploy takes, beside what Docker alone takes; see docs/performance.md.
+bench-deploy:
+	$(GO) test -run '^$$' -bench Deploy -benchtime 1x -timeout 20m ./cmd/berth
+
 # The tests that need no Docker.
 unit:
 	BERTH_TEST_DOCKER=none $(GO) test ./...

@@ -33,6 +33,7 @@ type machine struct {
 	instance string
 	docker   string // where its Docker listens; the usual one if ""
 	path     string // the person's PATH
+	binary   string // the berth to use; this test binary if ""
 	extra    []string
 
 	ssh, http, https int
@@ -137,10 +138,13 @@ func (m *machine) env() []string {
 
 // command is a program that the person runs in dir.
 func (m *machine) command(dir, name string, args ...string) *exec.Cmd {
-	cmd := exec.Command(name, args...)
-	if path := filepath.Join(m.home, "bin", name); name == "ssh" {
-		cmd = exec.Command(path, args...)
+	switch {
+	case name == "ssh":
+		name = filepath.Join(m.home, "bin", name)
+	case name == "berth" && m.binary != "":
+		name = m.binary
 	}
+	cmd := exec.Command(name, args...)
 	cmd.Dir = dir
 	cmd.Env = append(m.env(), "LC_ALL=C.UTF-8")
 	return cmd

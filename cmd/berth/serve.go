@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -133,6 +134,7 @@ func serve(ctx context.Context, cfg config) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return door.Serve(ctx) })
 	g.Go(func() error { return front.Serve(ctx) })
+	g.Go(func() error { return rest(ctx) })
 	g.Go(func() error { return engine.Watch(ctx, func(app appliance.AppName) { pipe.Changed(ctx, app) }) })
 	log.InfoContext(ctx, "serving", "version", version, "ssh", ln.ssh.Addr(), "http", ln.http.Addr(), "https", ln.https.Addr())
 	err = g.Wait()
@@ -171,6 +173,24 @@ func certificates(ctx context.Context, cfg config, store *db.Store, routes *rout
 			}
 		},
 	})
+}
+
+// restEvery is how soon memory is given back that is not needed any more.
+const restEvery = time.Minute
+
+// rest gives memory back to the machine, which has apps to run, until ctx is
+// done. Go itself would keep what the busiest moment so far has needed.
+func rest(ctx context.Context) error {
+	tick := time.NewTicker(restEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			debug.FreeOSMemory()
+		}
+	}
 }
 
 // lockDir sees to it that one appliance at a time uses a directory. The lock

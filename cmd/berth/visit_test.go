@@ -20,7 +20,7 @@ import (
 )
 
 // serving returns a machine that serves, for the time of the test.
-func serving(t *testing.T, docker string, env ...string) *machine {
+func serving(t testing.TB, docker string, env ...string) *machine {
 	t.Helper()
 	m := prepared(t, docker, env...)
 	if err := errors.Join(m.start(), m.admit()); err != nil {
@@ -30,7 +30,7 @@ func serving(t *testing.T, docker string, env ...string) *machine {
 }
 
 // prepared returns a machine whose daemon is not started yet.
-func prepared(t *testing.T, docker string, env ...string) *machine {
+func prepared(t testing.TB, docker string, env ...string) *machine {
 	t.Helper()
 	enginetest.NeedDocker(t)
 	m, err := newMachine(docker)
@@ -51,7 +51,7 @@ func prepared(t *testing.T, docker string, env ...string) *machine {
 
 // must fails the test unless a program of the person succeeds, and returns
 // what it printed.
-func (m *machine) must(t *testing.T, dir, name string, args ...string) string {
+func (m *machine) must(t testing.TB, dir, name string, args ...string) string {
 	t.Helper()
 	out, err := m.run(dir, name, args...)
 	if err != nil {
@@ -62,7 +62,7 @@ func (m *machine) must(t *testing.T, dir, name string, args ...string) string {
 
 // repository makes a repository of the test program, which greets with
 // greeting.
-func (m *machine) repository(t *testing.T, greeting string) (dir string) {
+func (m *machine) repository(t testing.TB, greeting string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	content, err := os.ReadFile(testProgram(t))
@@ -78,7 +78,7 @@ func (m *machine) repository(t *testing.T, greeting string) (dir string) {
 }
 
 // change makes a repository's program greet otherwise.
-func (m *machine) change(t *testing.T, dir, greeting string, lines ...string) {
+func (m *machine) change(t testing.TB, dir, greeting string, lines ...string) {
 	t.Helper()
 	text := "FROM scratch\nCOPY app /\nENV GREETING=" + greeting + "\nEXPOSE 8080\nCMD [\"/app\"]\n" + strings.Join(lines, "\n")
 	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(text), 0o644); err != nil {
@@ -89,7 +89,7 @@ func (m *machine) change(t *testing.T, dir, greeting string, lines ...string) {
 }
 
 // answers waits until a URL is answered with a text.
-func (m *machine) answers(t *testing.T, url, want string) {
+func (m *machine) answers(t testing.TB, url, want string) {
 	t.Helper()
 	err := m.eventually(url+" says "+want, func() error {
 		got, err := m.get(url)

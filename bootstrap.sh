@@ -101,6 +101,17 @@ quietly() {
   fi
 }
 
+# persistently COMMAND... is for downloads that would wait for ever when the
+# network fails them: what has come is kept, and the next try goes on from there.
+persistently() {
+  local try
+  for try in 1 2; do
+    if timeout 300 "$@" >"$work/log" 2>&1 </dev/null; then return; fi
+    detail "$1 has failed: try $((try + 1)) of 3"
+  done
+  quietly timeout 300 "$@"
+}
+
 # wait_for SECONDS COMMAND... asks again and again until the command succeeds.
 wait_for() {
   local until=$((SECONDS + $1))
@@ -364,7 +375,7 @@ find_go() {
   detail "fetch Go $version with $(cd / && GOTOOLCHAIN=local "$any" env GOVERSION)"
   local cache=$work/go got
   (cd / && GOTOOLCHAIN=local GOMODCACHE=$cache GOFLAGS="${GOFLAGS:-} -modcacherw" \
-    quietly "$any" mod download "golang.org/toolchain@v0.0.1-go$version.linux-$(machine)")
+    persistently "$any" mod download "golang.org/toolchain@v0.0.1-go$version.linux-$(machine)")
   got=$(echo "$cache"/golang.org/toolchain@v0.0.1-go"$version".linux-*)
   # A module has no executable files.
   chmod -R u+w "$got"
@@ -389,6 +400,7 @@ build() {
   version=$(GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0="$here" \
     git -C "$here" describe --tags --always --dirty 2>/dev/null || echo dev)
   detail "build berth $version"
+  (cd "$here" && persistently go list -deps ./cmd/berth)
   (cd "$here" && CGO_ENABLED=0 quietly go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$version" -o "$work/berth" ./cmd/berth)
 }
 
@@ -749,6 +761,8 @@ make_test_base() {
   drop_tree "$work/rootfs"
 }
 
+fetch_modules() { (cd "$here" && persistently go mod download); }
+
 run_tests() {
   in_checkout || die "the tests are in the repository" "clone it, and run bootstrap.sh there"
   need_supported_os
@@ -757,6 +771,7 @@ run_tests() {
   make_work /var/tmp/berth-bootstrap
   step "Install packages" install_test_tools
   step "Find Go" find_go
+  step "Fetch modules" fetch_modules
   step "Start Docker" borrow_docker
   step "Make the base image of the tests" make_test_base
   step "make test" env -C "$here" BERTH_TEST_DOCKER=required make test

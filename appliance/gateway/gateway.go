@@ -3,13 +3,14 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gliderlabs/ssh"
@@ -33,20 +34,17 @@ type Gateway struct {
 	Grace    time.Duration // for sessions to finish when the appliance ends
 	Log      *slog.Logger
 
+	HandshakeTime  time.Duration // to show a key; 20 s if 0
+	MaxConnections int           // from the network, at once; 200 if 0
+
 	pushes pushes // those that git is working on
 }
 
-// Limits of the door.
-const (
-	handshakeTime  = 20 * time.Second // to show a key
-	maxConnections = 200              // from the network, at once
-)
-
 // Serve serves until ctx is done, then lets sessions finish for at most Grace.
 func (g *Gateway) Serve(ctx context.Context) error {
-	remote := g.server(g.handle)
+	remote := g.server(g.handleRemote)
 	remote.PublicKeyHandler = g.authenticate
-	remote.ConnCallback = limit(maxConnections)
+	remote.ConnCallback = limit(cmp.Or(g.MaxConnections, defaultMaxConnections), cmp.Or(g.HandshakeTime, defaultHandshakeTime))
 	local := g.server(g.handleLocal)
 
 	group, ctx := errgroup.WithContext(ctx)
@@ -88,55 +86,21 @@ func (g *Gateway) server(handle ssh.Handler) *ssh.Server {
 			c.MACs = macs
 			return c
 		},
-		ChannelHandlers: map[string]ssh.ChannelHandler{"session": ssh.DefaultSessionHandler}, // nothing is forwarded
-		SubsystemHandlers: map[string]ssh.SubsystemHandler{
-			"default": func(s ssh.Session) { s.Exit(1) },
-		},
+		ChannelHandlers: map[string]ssh.ChannelHandler{"session": session}, // nothing is forwarded
 	}
 	s.AddHostKey(g.HostKey)
 	return s
 }
 
-// limit returns a callback that refuses connections beyond n, and those that
-// show no key in time.
-func limit(n int) ssh.ConnCallback {
-	places := make(chan struct{}, n)
-	return func(ctx ssh.Context, conn net.Conn) net.Conn {
-		select {
-		case places <- struct{}{}:
-		default:
-			conn.Close()
-			return conn
-		}
-		c := &countedConn{Conn: conn, leave: sync.OnceFunc(func() { <-places })}
-		c.SetDeadline(time.Now().Add(handshakeTime))
-		ctx.SetValue(connKey{}, c)
-		return c
-	}
-}
+type fingerprintKey struct{}
 
-type connKey struct{}
-
-// A countedConn gives its place back when it is closed.
-type countedConn struct {
-	net.Conn
-	leave func()
-}
-
-func (c *countedConn) Close() error {
-	defer c.leave()
-	return c.Conn.Close()
-}
-
-type actorKey struct{}
-
-// authenticate remembers whose key was offered last. crypto/ssh asks again for
+// authenticate remembers which key was offered last. crypto/ssh asks again for
 // the key that signs if another was offered in between, so the last one asked
 // about is the one that comes in.
 func (g *Gateway) authenticate(ctx ssh.Context, key ssh.PublicKey) bool {
-	ctx.SetValue(actorKey{}, appliance.Actor{})
 	fingerprint := gossh.FingerprintSHA256(key)
-	known, err := g.Store.Key(ctx, fingerprint)
+	ctx.SetValue(fingerprintKey{}, fingerprint)
+	_, err := g.Store.Key(ctx, fingerprint)
 	if err == nil {
 		err = command.Acceptable(key)
 	}
@@ -144,29 +108,50 @@ func (g *Gateway) authenticate(ctx ssh.Context, key ssh.PublicKey) bool {
 		g.Log.InfoContext(ctx, "key refused", "key", fingerprint, "from", ctx.RemoteAddr(), "err", err)
 		return false
 	}
-	ctx.SetValue(actorKey{}, appliance.Actor{
-		Name: known.Name, Door: appliance.SSH, Admin: known.Admin, From: ctx.RemoteAddr().String(),
-	})
 	return true
 }
 
+// handleRemote serves a session from the network. Whose key it is, and what
+// that may do, is looked up for each: a connection can outlast both.
+func (g *Gateway) handleRemote(s ssh.Session) {
+	if c, ok := s.Context().Value(connKey{}).(*countedConn); ok {
+		c.welcome()
+	}
+	fingerprint, _ := s.Context().Value(fingerprintKey{}).(string)
+	known, err := g.Store.Key(s.Context(), fingerprint)
+	if err != nil {
+		show(s.Stderr(), fmt.Errorf("%w: your key: %w", appliance.ErrDenied, err))
+		s.Exit(exitDenied)
+		return
+	}
+	g.handle(s, appliance.Actor{
+		Name: known.Name, Door: appliance.SSH, Admin: known.Admin, From: s.RemoteAddr().String(),
+	})
+}
+
 func (g *Gateway) handleLocal(s ssh.Session) {
-	s.Context().SetValue(actorKey{}, appliance.Actor{Name: s.User(), Door: appliance.Local, Admin: true})
-	g.handle(s)
+	g.handle(s, appliance.Actor{Name: s.User(), Door: appliance.Local, Admin: true})
 }
 
 // handle serves one session: a push, a fetch, or a command.
-func (g *Gateway) handle(s ssh.Session) {
-	if c, ok := s.Context().Value(connKey{}).(*countedConn); ok {
-		c.SetDeadline(time.Time{}) // the key is shown: from here on there is no hurry
-	}
-	actor, _ := s.Context().Value(actorKey{}).(appliance.Actor)
-	ctx := appliance.WithActor(s.Context(), actor)
-	err := g.dispatch(ctx, s, actor)
+func (g *Gateway) handle(s ssh.Session, actor appliance.Actor) {
+	err := g.guarded(appliance.WithActor(s.Context(), actor), s, actor)
 	if err != nil {
 		show(s.Stderr(), err)
 	}
 	s.Exit(exitStatus(err))
+}
+
+// guarded is dispatch that does not take the whole appliance with it when a
+// session meets a bug.
+func (g *Gateway) guarded(ctx context.Context, s ssh.Session, actor appliance.Actor) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			g.Log.ErrorContext(ctx, "panic", "actor", actor.Name, "panic", r, "stack", string(debug.Stack()))
+			err = appliance.WithHint(errors.New("something is broken inside Berth"), "the machine's log says more; please report it")
+		}
+	}()
+	return g.dispatch(ctx, s, actor)
 }
 
 func (g *Gateway) dispatch(ctx context.Context, s ssh.Session, actor appliance.Actor) error {
@@ -175,14 +160,16 @@ func (g *Gateway) dispatch(ctx context.Context, s ssh.Session, actor appliance.A
 		args = append([]string{fmt.Sprintf("git-%s", first(args[1:]))}, args[min(2, len(args)):]...)
 	}
 	switch {
-	case len(args) == 2 && args[0] == "git-receive-pack":
-		return g.receivePack(ctx, s, actor, args[1])
-	case len(args) == 2 && args[0] == "git-upload-pack":
-		return g.uploadPack(ctx, s, actor, args[1])
+	case len(args) == 0 && s.RawCommand() != "":
+		return fmt.Errorf("%w: the command line is empty", command.ErrUsage)
+	case len(args) <= 2 && first(args) == "git-receive-pack":
+		return g.receivePack(ctx, s, actor, first(args[1:]))
+	case len(args) <= 2 && first(args) == "git-upload-pack":
+		return g.uploadPack(ctx, s, actor, first(args[1:]))
 	case len(args) >= 2 && args[0] == "git-hook" && actor.Door == appliance.Local:
 		// A push that only deletes brings no objects, so has no quarantine.
 		return g.hook(s, args[1], strings.Join(args[2:], ""))
-	case len(args) == 0 && s.RawCommand() == "":
+	case len(args) == 0:
 		fmt.Fprintf(s, "Hello %s. This is Berth; there is no shell here.\n\n", actor.Name)
 	}
 	_, _, tty := s.Pty()

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -32,34 +33,59 @@ type push struct {
 type pushes struct {
 	mu      sync.Mutex // guards the fields below
 	byToken map[string]*push
-	perApp  map[appliance.AppName]int
+	perApp  map[appliance.AppName]*visitors
 }
 
-// begin adds a push and returns its token.
-func (p *pushes) begin(new *push) (token string) {
+// visitors are those who push to one app.
+type visitors struct {
+	n int // guarded by pushes.mu
+
+	// door is held while the app is made for a push, and while the last one
+	// that leaves takes an app with it that nothing came of. Who comes in
+	// meanwhile waits, and finds the app or makes it anew.
+	door sync.Mutex
+}
+
+// begin adds a push and returns its token, and those it is among.
+func (p *pushes) begin(new *push) (token string, v *visitors) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.byToken == nil {
-		p.byToken, p.perApp = map[string]*push{}, map[appliance.AppName]int{}
+		p.byToken, p.perApp = map[string]*push{}, map[appliance.AppName]*visitors{}
 	}
 	token = rand.Text()
 	p.byToken[token] = new
-	p.perApp[new.app]++
-	return token
+	v = p.perApp[new.app]
+	if v == nil {
+		v = &visitors{}
+		p.perApp[new.app] = v
+	}
+	v.n++
+	return token, v
 }
 
-// end removes a push and reports whether it was the last of its app.
-func (p *pushes) end(token string) (last bool) {
+// end removes a push. If it is the last of its app, discard is called while
+// nobody else comes in.
+func (p *pushes) end(token string, discard func()) {
+	p.mu.Lock()
+	app := p.byToken[token].app
+	v := p.perApp[app]
+	delete(p.byToken, token)
+	p.mu.Unlock()
+
+	v.door.Lock()
+	defer v.door.Unlock()
+	p.mu.Lock()
+	last := v.n == 1
+	p.mu.Unlock()
+	if last {
+		discard()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	app := p.byToken[token].app
-	delete(p.byToken, token)
-	p.perApp[app]--
-	if p.perApp[app] > 0 {
-		return false
+	if v.n--; v.n == 0 {
+		delete(p.perApp, app)
 	}
-	delete(p.perApp, app)
-	return true
 }
 
 func (p *pushes) get(token string) *push {
@@ -76,17 +102,19 @@ func (g *Gateway) receivePack(ctx context.Context, s ssh.Session, actor applianc
 		return err
 	}
 	settled := make(chan struct{})
-	token := g.pushes.begin(&push{ctx, app, settled})
+	token, visitors := g.pushes.begin(&push{ctx, app, settled})
 	defer func() {
 		close(settled) // before anything waits for a turn
-		if !g.pushes.end(token) {
-			return
-		}
-		if err := g.Pipeline.Discard(ctx, app); err != nil {
-			g.Log.ErrorContext(ctx, "discard app of a refused push", "app", app, "err", err)
-		}
+		g.pushes.end(token, func() {
+			if err := g.Pipeline.Discard(ctx, app); err != nil {
+				g.Log.ErrorContext(ctx, "discard app of a refused push", "app", app, "err", err)
+			}
+		})
 	}()
-	if err := g.admit(ctx, actor, app); err != nil {
+	visitors.door.Lock()
+	err = g.admit(ctx, actor, app)
+	visitors.door.Unlock()
+	if err != nil {
 		return err
 	}
 	err = g.Pipeline.Repos.ReceivePack(ctx, app, s, s, s.Stderr(), "BERTH_PUSH="+token)
@@ -188,8 +216,9 @@ func (g *Gateway) hook(s ssh.Session, token, quarantine string) error {
 	}, s); err != nil {
 		return err
 	}
-	if branch == "" {
-		return g.Pipeline.Repos.SetHead(context.WithoutCancel(push.ctx), push.app, name)
+	// It runs, so the push stands, whatever a clone will check out.
+	if err := g.Pipeline.Repos.SetHead(context.WithoutCancel(push.ctx), push.app, name); err != nil {
+		g.Log.ErrorContext(push.ctx, "set head", "app", push.app, "err", err)
 	}
 	return nil
 }
@@ -197,16 +226,19 @@ func (g *Gateway) hook(s ssh.Session, token, quarantine string) error {
 // maxUpdates bounds how many refs one push may change.
 const maxUpdates = 10_000
 
+var objectID = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+
 // readUpdates reads git's "old new ref" lines.
 func readUpdates(r io.Reader) (updates []update, err error) {
-	for lines := bufio.NewScanner(r); lines.Scan(); {
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
 		f := strings.Fields(lines.Text())
-		if len(f) != 3 || len(updates) == maxUpdates {
+		if len(f) != 3 || !objectID.MatchString(f[0]) || !objectID.MatchString(f[1]) || len(updates) == maxUpdates {
 			return nil, fmt.Errorf("%w list of refs", appliance.ErrInvalid)
 		}
 		updates = append(updates, update{f[0], f[1], f[2]})
 	}
-	return updates, nil
+	return updates, lines.Err()
 }
 
 // RunHook is what git's pre-receive hook does: it asks the appliance at socket.

@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/berthhq/berth/appliance"
@@ -19,6 +20,7 @@ func (u update) deletes() bool { return strings.Trim(u.new, "0") == "" }
 func deployable(updates []update, app appliance.AppName, branch string) (update, error) {
 	var found []update
 	var tag string
+	var deleted bool
 	for _, u := range updates {
 		name, isBranch := strings.CutPrefix(u.ref, "refs/heads/")
 		switch {
@@ -29,7 +31,7 @@ func deployable(updates []update, app appliance.AppName, branch string) (update,
 		case isBranch:
 			return update{}, refuseBranch(app, name, branch)
 		case strings.HasPrefix(u.ref, "refs/tags/"):
-			tag = strings.TrimPrefix(u.ref, "refs/tags/")
+			tag, deleted = strings.TrimPrefix(u.ref, "refs/tags/"), u.deletes()
 		default:
 			return update{}, appliance.WithHint(fmt.Errorf("%.100s is neither a branch nor a tag", u.ref),
 				"push a branch: git push berth HEAD:"+target(branch))
@@ -41,9 +43,14 @@ func deployable(updates []update, app appliance.AppName, branch string) (update,
 	case len(found) > 1:
 		return update{}, appliance.WithHint(errors.New("main and master at once: only one can be deployed"),
 			"push one of them: git push berth main")
+	case tag == "":
+		return update{}, fmt.Errorf("%w push: it changes nothing", appliance.ErrInvalid)
+	case deleted:
+		return update{}, appliance.WithHint(fmt.Errorf("tag %.100q is not deleted by itself: a push must have a branch that is deployed", tag),
+			fmt.Sprintf("push both: git push berth %s :%s", target(branch), quoteWord("refs/tags/"+tag)))
 	default:
 		return update{}, appliance.WithHint(fmt.Errorf("tag %.100q was pushed without a branch, and only a branch is deployed", tag),
-			fmt.Sprintf("push what it names: git push berth '%.100s^{}:refs/heads/%s'", tag, target(branch)))
+			"push what it names: git push berth "+quoteWord(tag+"^{}:refs/heads/"+target(branch)))
 	}
 }
 
@@ -73,5 +80,17 @@ func refuseBranch(app appliance.AppName, name, branch string) error {
 		deployed = fmt.Sprintf("%q is", branch)
 	}
 	return appliance.WithHint(fmt.Errorf("branch %.100q is not deployed: %s, for %s", name, deployed, app),
-		fmt.Sprintf("push it as that: git push berth %.100s:%s\nor deploy it from now on: git:set %s deploy-branch %.100s", name, target(branch), app, name))
+		fmt.Sprintf("push it as that: git push berth %s\nor deploy it from now on: git:set %s deploy-branch %s",
+			quoteWord(name+":"+target(branch)), app, quoteWord(name)))
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9._/:@%+=-]+$`)
+
+// quoteWord returns a word for a command line that a person may copy into a
+// shell. Names of refs may hold what a shell would run.
+func quoteWord(s string) string {
+	if plainWord.MatchString(s) {
+		return s
+	}
+	return quote([]string{s})
 }

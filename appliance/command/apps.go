@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -23,7 +24,7 @@ func Apps(p *pipeline.Pipeline) []Command {
 	return []Command{
 		{Name: "apps:create", Args: "<app>", Short: "create an app", Run: a.create},
 		{Name: "apps:destroy", Args: "<app>", Short: "remove an app and all that belongs to it", Run: a.destroy, Flags: force},
-		{Name: "apps:exists", Args: "<app>", Short: "exit with 0 if there is such an app", For: Anyone, Reads: true, Run: a.exists},
+		{Name: "apps:exists", Args: "<app>", Short: "exit with 0 if there is such an app", For: Member, Reads: true, Run: a.exists},
 		{Name: "apps:list", Short: "list the apps", For: Anyone, Reads: true, Run: a.list, Flags: listing},
 		{Name: "url", Args: "<app>", Short: "print the address of an app", For: Member, Reads: true, Run: a.url},
 		{Name: "urls", Args: "<app>", Short: "print every address of an app", For: Member, Reads: true, Run: a.urls},
@@ -49,7 +50,7 @@ func (a apps) destroy(ctx context.Context, c *Call) error {
 		fmt.Fprintf(c.Stderr, " !     WARNING: Potentially Destructive Action\n"+
 			" !     This command will destroy %s, with its releases, config, domains and volumes.\n"+
 			" !     To proceed, type \"%s\"\n\n> ", c.App, c.App)
-		answer, err := bufio.NewReader(c.Stdin).ReadString('\n')
+		answer, err := bufio.NewReader(io.LimitReader(c.Stdin, 1<<10)).ReadString('\n')
 		if strings.TrimSpace(answer) != string(c.App) {
 			return appliance.WithHint(errors.New("not confirmed: nothing was destroyed"),
 				fmt.Sprintf("type the app's name, or use: apps:destroy %s --force", c.App))

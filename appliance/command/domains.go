@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -105,11 +106,23 @@ func (d domains) clearGlobal(ctx context.Context, c *Call) error { return d.move
 
 // moveTo gives every app its host below another domain, at once.
 func (d domains) moveTo(ctx context.Context, c *Call, domain string) error {
-	if err := d.Store.Set(ctx, pipeline.DomainSetting, domain); err != nil {
+	now := cmp.Or(domain, d.Addresses.Domain())
+	apps, err := d.Store.Apps(ctx)
+	if err != nil {
 		return err
 	}
-	now, err := d.Domain(ctx)
-	if err != nil {
+	for _, app := range apps {
+		host := string(app.Name) + "." + now
+		owner, err := d.Store.DomainOwner(ctx, host)
+		if err == nil && owner != app.Name {
+			return appliance.WithHint(fmt.Errorf("%s would be the host of %s, but %w as a domain of %s", host, app.Name, appliance.ErrExists, owner),
+				fmt.Sprintf("take it from there first: domains:remove %s %s", owner, host))
+		}
+		if err != nil && !errors.Is(err, appliance.ErrNotFound) {
+			return err
+		}
+	}
+	if err := d.Store.Set(ctx, pipeline.DomainSetting, domain); err != nil {
 		return err
 	}
 	fmt.Fprintf(c.Stdout, "-----> Apps are at https://<app>.%s\n", now)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/crypto/ssh"
@@ -102,20 +103,30 @@ func Acceptable(key ssh.PublicKey) error {
 	return appliance.WithHint(fmt.Errorf("key type %s is not accepted", key.Type()), "make a new key: ssh-keygen -t ed25519")
 }
 
+// A keyRow is a key as scripts are shown it.
+type keyRow struct {
+	Name        string    `json:"name"`
+	Fingerprint string    `json:"fingerprint"`
+	Public      string    `json:"public"`
+	Admin       bool      `json:"admin"`
+	CreatedAt   time.Time `json:"created_at"`
+}
+
 func (k keys) list(ctx context.Context, c *Call) error {
 	list, err := k.store.Keys(ctx)
 	if err != nil {
 		return err
 	}
-	rows := []string{}
+	keys, rows := []keyRow{}, []string{}
 	for _, key := range list {
+		keys = append(keys, keyRow{key.Name, key.Fingerprint, key.Public, key.Admin, key.CreatedAt})
 		role := ""
 		if key.Admin {
 			role = " admin"
 		}
 		rows = append(rows, fmt.Sprintf("%s NAME=%q%s", key.Fingerprint, key.Name, role))
 	}
-	return c.List("", list, rows)
+	return c.List("", keys, rows)
 }
 
 func (k keys) remove(ctx context.Context, c *Call) error {
@@ -138,5 +149,5 @@ func (k keys) granted(ctx context.Context, c *Call) error {
 	if err != nil {
 		return err
 	}
-	return c.List(string(c.App)+" access", list, list)
+	return c.List(string(c.App)+" access", append([]string{}, list...), list)
 }

@@ -3,6 +3,7 @@ package command
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -47,6 +48,9 @@ func (l logs) logs(ctx context.Context, c *Call) error {
 	}
 	only, _ := c.Flags.GetString("ps")
 	num, _ := c.Flags.GetInt("num")
+	if num < 0 {
+		return fmt.Errorf("%w: --num is how many lines: 0 for all there are", ErrUsage)
+	}
 	var mu sync.Mutex // lines of several processes come one at a time
 	g, ctx := errgroup.WithContext(ctx)
 	for _, p := range processes {
@@ -59,7 +63,11 @@ func (l logs) logs(ctx context.Context, c *Call) error {
 			w.name = ""
 		}
 		g.Go(func() error {
-			return l.Engine.Logs(ctx, p.ID, appliance.LogOptions{Follow: c.Bool("tail"), Tail: num, Timestamps: !c.Bool("quiet")}, w)
+			err := l.Engine.Logs(ctx, p.ID, appliance.LogOptions{Follow: c.Bool("tail"), Tail: num, Timestamps: !c.Bool("quiet")}, w)
+			if errors.Is(err, appliance.ErrNotFound) {
+				err = nil // it has just been replaced
+			}
+			return errors.Join(err, w.end())
 		})
 	}
 	return g.Wait()
@@ -74,11 +82,14 @@ type lineWriter struct {
 	part []byte // of a line that has not ended yet
 }
 
+// maxLine is how much of a line is kept until its end comes.
+const maxLine = 64 << 10
+
 func (l *lineWriter) Write(b []byte) (int, error) {
 	l.part = append(l.part, b...)
 	for {
 		line, rest, ok := bytes.Cut(l.part, []byte("\n"))
-		if !ok {
+		if !ok && len(l.part) < maxLine {
 			return len(b), nil
 		}
 		if err := l.print(line); err != nil {
@@ -86,6 +97,14 @@ func (l *lineWriter) Write(b []byte) (int, error) {
 		}
 		l.part = rest
 	}
+}
+
+// end prints what is left of a line that has no end.
+func (l *lineWriter) end() error {
+	if len(l.part) == 0 {
+		return nil
+	}
+	return l.print(l.part)
 }
 
 func (l *lineWriter) print(line []byte) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -91,6 +92,8 @@ func (s ps) deployed(ctx context.Context, name appliance.AppName) error {
 // the addresses of an app's network.
 const maxProcesses = 50
 
+var processType = regexp.MustCompile(`^[A-Za-z0-9_-]{1,63}$`) // as in a Procfile
+
 func (s ps) scale(ctx context.Context, c *Call) error {
 	app, err := s.Store.App(ctx, c.App)
 	if err != nil {
@@ -103,7 +106,7 @@ func (s ps) scale(ctx context.Context, c *Call) error {
 	for _, arg := range c.Args[1:] {
 		typ, count, _ := strings.Cut(arg, "=")
 		n, err := strconv.Atoi(count)
-		if err != nil || n < 0 || n > maxProcesses {
+		if err != nil || n < 0 || n > maxProcesses || !processType.MatchString(typ) {
 			return appliance.WithHint(fmt.Errorf("%w scale %.60q", appliance.ErrInvalid, arg), fmt.Sprintf("write it as type=count with a count from 0 to %d, as in web=2", maxProcesses))
 		}
 		change[typ] = n

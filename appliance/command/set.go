@@ -45,7 +45,7 @@ func (s *Set) Execute(ctx context.Context, session *Session, args []string) erro
 	}
 	c, ok := s.commands[args[0]]
 	if !ok {
-		return appliance.WithHint(fmt.Errorf("`%.60s` is not a berth command", args[0]), "`help` lists the commands")
+		return appliance.WithHint(&unknownError{args[0]}, "`help` lists the commands")
 	}
 	ctx = appliance.WithActor(ctx, session.Actor)
 	call, err := s.admit(ctx, c, session, args[1:])
@@ -57,6 +57,12 @@ func (s *Set) Execute(ctx context.Context, session *Session, args []string) erro
 	}
 	return errors.Join(err, s.record(ctx, c, session.Actor, args[1:], err))
 }
+
+// An unknownError is an ErrUsage about a command that there is not.
+type unknownError struct{ name string }
+
+func (e *unknownError) Error() string        { return fmt.Sprintf("%.60q is not a berth command", e.name) }
+func (e *unknownError) Is(target error) bool { return target == ErrUsage }
 
 // admit is the one gate that every command of every door passes. It returns
 // the call, parsed, if the actor may make it.
@@ -119,23 +125,52 @@ func (c Command) parse(session *Session, args []string) (*Call, error) {
 }
 
 // record writes the audit line of a command. Of "KEY=value" it keeps the key:
-// the value may be a secret.
+// the value may be a secret, and so may be what was meant to be part of it but
+// for a missing quote.
 func (s *Set) record(ctx context.Context, c Command, actor appliance.Actor, args []string, err error) error {
 	e := appliance.Event{Actor: actor.Name, Door: actor.Door, From: actor.From, Action: c.Name}
+	wantsApp, wantsPairs := strings.HasPrefix(c.Args, "<app>"), strings.Contains(c.Args, "=")
 	var detail []string
-	for i, arg := range args {
-		if name, err := appliance.ParseAppName(arg); i == 0 && err == nil && strings.HasPrefix(c.Args, "<app>") {
+	for _, arg := range args {
+		key, _, isPair := strings.Cut(arg, "=")
+		name, nameErr := appliance.ParseAppName(arg)
+		switch {
+		case wantsApp && e.App == "" && nameErr == nil:
 			e.App = name
-			continue
+		case wantsPairs && !isPair && c.flag(arg) == "":
+			detail = append(detail, "…")
+		case len(key) > maxDetail:
+			detail = append(detail, "…")
+		default:
+			detail = append(detail, key)
 		}
-		key, _, _ := strings.Cut(arg, "=")
-		detail = append(detail, key)
 	}
 	e.Detail = strings.Join(detail, " ")
-	if err != nil {
+	if len(e.Detail) > maxDetail {
+		e.Detail = strings.ToValidUTF8(e.Detail[:maxDetail], "") + "…"
+	}
+	switch {
+	case errors.Is(err, ErrUsage):
+		e.Error = c.usage().Error() // the error itself may quote what was typed
+	case err != nil:
 		e.Error = err.Error()
 	}
 	return s.store.Record(context.WithoutCancel(ctx), e)
+}
+
+// maxDetail bounds what the audit trail keeps of one command line, in bytes.
+const maxDetail = 500
+
+// flag returns arg if it is a flag of the command without a value, else "".
+func (c Command) flag(arg string) string {
+	flags := pflag.NewFlagSet(c.Name, pflag.ContinueOnError)
+	if c.Flags != nil {
+		c.Flags(flags)
+	}
+	if name, ok := strings.CutPrefix(arg, "--"); ok && flags.Lookup(name) != nil {
+		return arg
+	}
+	return ""
 }
 
 // help lists the commands, or those whose name begins as asked.

@@ -33,15 +33,16 @@ func Stack(p *pipeline.Pipeline, current func(context.Context) (builder.Stack, e
 }
 
 func (s stack) load(ctx context.Context, c *Call) error {
-	if err := s.Store.Set(ctx, StackSetting, ""); err != nil {
-		return err
-	}
 	now, err := s.current(ctx)
 	if err != nil {
 		return err
 	}
+	now.Base = "" // this machine's own, whatever is set
 	image, err := now.Import(ctx, s.Engine, c.Stdin, progress.New(c.Stdout))
 	if err != nil {
+		return err
+	}
+	if err := s.Store.Set(ctx, StackSetting, ""); err != nil {
 		return err
 	}
 	fmt.Fprintf(c.Stdout, "-----> The stack is %s\n", image)

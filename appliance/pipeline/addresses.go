@@ -24,15 +24,18 @@ const DomainSetting = "domain"
 // doing, else one that leads to the machine itself.
 func (p *Pipeline) Domain(ctx context.Context) (string, error) {
 	domain, err := p.Store.Setting(ctx, DomainSetting)
-	switch {
-	case err != nil || domain != "":
+	if err != nil || domain != "" {
 		return domain, err
-	case p.Addresses.IP.IsValid():
-		dashed := strings.NewReplacer(".", "-", ":", "-").Replace(p.Addresses.IP.String())
-		return dashed + ".sslip.io", nil
-	default:
-		return "localhost", nil
 	}
+	return p.Addresses.Domain(), nil
+}
+
+// Domain returns the domain below which apps have a host until one is set.
+func (a Addresses) Domain() string {
+	if !a.IP.IsValid() {
+		return "localhost"
+	}
+	return strings.NewReplacer(".", "-", ":", "-").Replace(a.IP.String()) + ".sslip.io"
 }
 
 // Hosts returns every host that leads to app, the one to show people first: a

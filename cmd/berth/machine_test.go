@@ -127,7 +127,8 @@ func (m *machine) env() []string {
 		"HOME=" + m.home, "PATH=" + m.path, "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0", "GIT_MERGE_AUTOEDIT=no",
 		"BERTH_DIR=" + m.dir, "BERTH_SOCKET=" + filepath.Join(m.dir, "berth.sock"), "BERTH_INSTANCE=" + m.instance,
 		fmt.Sprintf("BERTH_SSH=127.0.0.1:%d", m.ssh), fmt.Sprintf("BERTH_HTTP=127.0.0.1:%d", m.http), fmt.Sprintf("BERTH_HTTPS=127.0.0.1:%d", m.https),
-		"BERTH_IP=127.0.0.1", // whatever this machine is called outside
+		"BERTH_IP=127.0.0.1",        // whatever this machine is called outside
+		"GORACE=atexit_sleep_ms=10", // or each command and hook takes a second more to end under the race detector
 		"INSTANCE=" + m.instance, fmt.Sprintf("SSH_PORT=%d", m.ssh), fmt.Sprintf("HTTPS_PORT=%d", m.https),
 	}
 	if m.docker != "" {

@@ -8,9 +8,10 @@
 //	fail STATUS    complain and exit
 //
 // When it serves, it answers with $GREETING and the host that was asked for.
-// With $BROKEN it does not start, with $READY_AFTER=2s
-// it takes that long. /slow takes a moment, /env is its environment, /file/greeting is a file, /exit ends it, /echo a WebSocket that sends
-// everything back.
+// /slow takes a moment, or as long as /slow?for=4s says, /env is its
+// environment, /file/greeting a file, /echo a WebSocket that sends everything
+// back, and /exit ends it. With $BROKEN it does not start, with
+// $READY_AFTER=2s it takes that long.
 package main
 
 import (
@@ -71,7 +72,13 @@ func serve(addr string) {
 		fmt.Fprintf(w, "hello %s from %s\n", os.Getenv("GREETING"), r.Host)
 	})
 	http.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
-		time.Sleep(300 * time.Millisecond)
+		pause, err := time.ParseDuration(r.URL.Query().Get("for"))
+		if err != nil {
+			pause = 300 * time.Millisecond
+		} else {
+			fmt.Println("asked to wait", pause)
+		}
+		time.Sleep(pause)
 		fmt.Fprintf(w, "hello %s at last\n", os.Getenv("GREETING"))
 	})
 	http.HandleFunc("/env", func(w http.ResponseWriter, r *http.Request) {

@@ -39,7 +39,7 @@ func Logs(p *pipeline.Pipeline) []Command {
 }
 
 func (l logs) logs(ctx context.Context, c *Call) error {
-	if err := (ps{l.Pipeline}).deployed(ctx, c.App); err != nil {
+	if err := ps(l).deployed(ctx, c.App); err != nil {
 		return err
 	}
 	processes, err := l.Engine.Processes(ctx, c.App)

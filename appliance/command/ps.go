@@ -83,7 +83,7 @@ func (s ps) restart(ctx context.Context, c *Call) error {
 func (s ps) deployed(ctx context.Context, name appliance.AppName) error {
 	app, err := s.Store.App(ctx, name)
 	if err == nil && app.LiveRelease == 0 {
-		return appliance.WithHint(fmt.Errorf("App %s has not been deployed", name), "deploy it with git push")
+		return appliance.WithHint(fmt.Errorf("app %s has not been deployed", name), "deploy it with git push")
 	}
 	return err
 }

@@ -1,0 +1,200 @@
+package command_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+
+	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/command"
+)
+
+func flagsOf(c command.Command) string {
+	fs := pflag.NewFlagSet(c.Name, pflag.ContinueOnError)
+	c.Flags(fs)
+	return fs.FlagUsages()
+}
+
+// Every command there is, asked by everybody there is.
+func TestGateLetsThroughWhomACommandIsFor(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range w.All() {
+		if c.For == command.Member && !strings.HasPrefix(c.Args, "<app>") {
+			t.Errorf("%s is for members of the app in its first argument, and has none", c.Name)
+		}
+		for name, tt := range map[string]struct {
+			actor appliance.Actor
+			may   bool
+		}{
+			"a member":            {bob, c.For == command.Member || c.For == command.Anyone},
+			"a member of another": {carol, c.For == command.Anyone},
+			"a stranger":          {eve, c.For == command.Anyone},
+			"nobody":              {nobody, false},
+			"nobody who is admin": {appliance.Actor{Admin: true}, false},
+			"an admin":            {ada, true},
+		} {
+			if name == "an admin" && c.Name == "apps:destroy" {
+				continue // it would take the app from the others; see below
+			}
+
+			w.must(w.Store.Grant(t.Context(), "blog", "bob")) // the last command may have taken it back
+
+			r := w.run(tt.actor, args(c)...)
+
+			if denied := errors.Is(r.err, appliance.ErrDenied); denied == tt.may {
+				t.Errorf("%s as %s: %v, want it let through: %v", c.Name, name, r.err, tt.may)
+			}
+			if !tt.may && r.stdout+r.stderr != "" {
+				t.Errorf("%s as %s printed %q%q", c.Name, name, r.stdout, r.stderr)
+			}
+		}
+	}
+	if app, err := w.Store.App(t.Context(), "blog"); err != nil || app.Name != "blog" {
+		t.Errorf("app = %v, %v, want it to be there still", app, err)
+	}
+}
+
+// A refusal is the same for what is there and what is not.
+func TestStrangerIsNotToldWhichAppsThereAre(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range w.All() {
+		if c.For != command.Member {
+			continue
+		}
+		there := args(c)
+		gone := append([]string{c.Name, "gone"}, there[2:]...)
+
+		a, b := w.run(eve, there...), w.run(eve, gone...)
+
+		if strings.ReplaceAll(a.err.Error(), "blog", "gone") != b.err.Error() || !errors.Is(b.err, appliance.ErrDenied) {
+			t.Errorf("%s: %q for an app that is there, %q for one that is not", c.Name, a.err, b.err)
+		}
+	}
+	if r := w.run(carol, "apps:list", "--quiet"); r.stdout != "api\n" {
+		t.Errorf("apps:list of a member of api = %q", r.stdout)
+	}
+	if r := w.run(eve, "help"); strings.Contains(r.stdout, "apps:create") || !strings.Contains(r.stdout, "apps:list") {
+		t.Errorf("help for a stranger:\n%s", r.stdout)
+	}
+}
+
+func TestTrailHasWhatChangesSomethingAndWhatWasRefused(t *testing.T) {
+	for _, c := range newWorld(t).All() {
+		t.Run(c.Name, func(t *testing.T) {
+			w := newWorld(t)
+
+			w.run(ada, args(c)...)
+			done := w.last()
+			w.run(nobody, args(c)...)
+			refused := w.last()
+
+			// A command may do stages besides.
+			if got := done.Action == c.Name; got == c.Reads {
+				t.Errorf("last event = %+v, want one of the command: %v", done, !c.Reads)
+			}
+			if refused.Action != c.Name || refused.Error == "" {
+				t.Errorf("last event = %+v, want the refusal", refused)
+			}
+			if !c.Reads && (done.Actor != "ada" || done.Door != appliance.Local) {
+				t.Errorf("last event = %+v, want who asked", done)
+			}
+			if strings.HasPrefix(c.Args, "<app>") && refused.App != "blog" {
+				t.Errorf("last event = %+v, want its app", refused)
+			}
+			events, err := w.Store.Events(t.Context(), "", -1)
+			w.must(err)
+			for _, e := range events {
+				if strings.Contains(e.Detail+e.Error, "hunter2") {
+					t.Errorf("event = %+v has the value", e)
+				}
+			}
+		})
+	}
+}
+
+// A shell between two people and us takes quotes away: KEY="my secret" arrives
+// as KEY=my and secret.
+func TestTrailHasNoPieceOfAValue(t *testing.T) {
+	w := newWorld(t)
+	for _, line := range [][]string{
+		{"config:set", "blog", "KEY=hunter2"},
+		{"config:set", "blog", "KEY=my", "hunter2"},
+		{"config:set", "blog", "hunter2"},
+		{"config:set", "blog", "KEY=my", "-hunter2"},
+		{"config:set", "blog", "KEY=my", "--hunter2"},
+		{"config:set", "blog", "1KEY=hunter2"},
+		{"config:set", "hunter2 blog", "KEY=hunter2"},
+		{"config:set", "--no-restart", "blog", "KEY=hunter2"},
+		{"config:set", "blog", "KEY=" + strings.Repeat("hunter2", 20<<10)},
+	} {
+		w.run(bob, line...)
+
+		e := w.last()
+		if text := e.Detail + e.Error; strings.Contains(text, "hunter2") && line[1] != "hunter2 blog" || e.Action != "config:set" || len(text) > 1000 {
+			t.Errorf("%.80q: event = %.400q", line, text)
+		}
+		if e.Actor != "bob" || e.From != "192.0.2.1:5" {
+			t.Errorf("%.80q: event = %+v, want who asked from where", line, e)
+		}
+	}
+	w.run(ada, "config:set", "--no-restart", "blog", "A=1", "B=2")
+	if e := w.last(); e.App != "blog" || e.Detail != "--no-restart A B" || e.Error != "" {
+		t.Errorf("event = %+v, want which keys", e)
+	}
+}
+
+func TestCommandLineThatMakesNoSenseIsAUsageError(t *testing.T) {
+	w := newWorld(t)
+	for _, line := range []string{
+		"no:such", "APPS:LIST", "-h", "--help", "apps:create", "apps:create a b", "apps:list extra", "apps:list --nope", "config:set blog",
+		"config:get blog", "config:get blog A B", "domains:add blog", "git:set blog", "ssh-keys:add", "logs blog --num=x", "logs blog --num=-1",
+		"apps:list --format=xml", "events --format", "url", "stack:set a b",
+	} {
+		if r := w.run(ada, strings.Fields(line)...); !errors.Is(r.err, command.ErrUsage) {
+			if line == "logs blog --num=-1" && strings.Contains(r.err.Error(), "has not been deployed") {
+				continue
+			}
+			t.Errorf("%s: %v, want ErrUsage", line, r.err)
+		}
+	}
+	if r := w.run(ada, "apps:create", "../x"); !errors.Is(r.err, appliance.ErrInvalid) {
+		t.Errorf("apps:create ../x: %v, want ErrInvalid", r.err)
+	}
+}
+
+func TestEveryListingIsJSONForScripts(t *testing.T) {
+	for name, prepare := range map[string]func(w *world){
+		"with nothing":   func(w *world) { w.must(w.Store.Revoke(w.t.Context(), "blog", "bob")); w.ok("ssh-keys:remove", "bob") },
+		"with something": func(w *world) { w.deploy("blog", "web: serve\n") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			prepare(w)
+			w.engine.AddImage("stack", appliance.ImageInfo{})
+			w.ok("stack:set", "stack")
+			list := w.listings()
+			if len(list) < 10 {
+				t.Fatalf("only %d commands list something: this test shows nothing", len(list))
+			}
+			for _, c := range list {
+				line := []string{c.Name, "--format", "json"}
+				if strings.HasPrefix(c.Args, "<app>") {
+					line = append(line, "blog")
+				}
+
+				r := w.run(ada, line...)
+
+				if r.err != nil {
+					t.Errorf("%s: %v", c.Name, r.err)
+				} else if err := isList(r.stdout); err != nil {
+					t.Errorf("%s printed %q: %v", c.Name, r.stdout, err)
+				}
+				if plain := w.run(ada, append(line[:1:1], line[3:]...)...); plain.err != nil || isList(plain.stdout) == nil {
+					t.Errorf("%s without --format: %v, %q", c.Name, plain.err, plain.stdout)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,207 @@
+package command_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/builder"
+	"github.com/berthhq/berth/appliance/command"
+	"github.com/berthhq/berth/appliance/enginetest"
+	"github.com/berthhq/berth/appliance/git"
+	"github.com/berthhq/berth/appliance/pipeline"
+	"github.com/berthhq/berth/db"
+	"github.com/berthhq/berth/router"
+	certs "github.com/berthhq/berth/tls"
+)
+
+// Who asks. Bob was granted blog, carol another app, and eve nothing.
+var (
+	ada    = appliance.Actor{Name: "ada", Door: appliance.Local, Admin: true}
+	bob    = appliance.Actor{Name: "bob", Door: appliance.SSH, From: "192.0.2.1:5"}
+	carol  = appliance.Actor{Name: "carol", Door: appliance.SSH}
+	eve    = appliance.Actor{Name: "eve", Door: appliance.SSH}
+	nobody = appliance.Actor{}
+)
+
+// A world has every command there is, on everything real but the engine, and
+// the apps blog and api.
+type world struct {
+	*command.Set
+	*pipeline.Pipeline
+	t      *testing.T
+	dir    string
+	engine *enginetest.Fake
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), engine: new(enginetest.Fake)}
+	t.Cleanup(w.engine.Close)
+	store, err := db.Open(t.Context(), filepath.Join(w.dir, "berth.db"))
+	w.must(err)
+	routes := router.New(nil)
+	certificates, err := certs.New(t.Context(), certs.Config{Storage: store.Certificates(), Serves: routes.Serves})
+	w.must(err)
+	w.Pipeline = &pipeline.Pipeline{
+		Store: store, Repos: git.Repos{Dir: filepath.Join(w.dir, "git")}, Builders: []builder.Builder{builder.Dockerfile{}},
+		Engine: w.engine, Router: routes, Certificates: certificates, Instance: "berth-test", Temp: filepath.Join(w.dir, "tmp"),
+		Log: slog.New(slog.DiscardHandler),
+	}
+	t.Cleanup(func() {
+		w.Wait()
+		certificates.Close()
+		store.Close()
+	})
+	w.must(w.Recover(t.Context()))
+	w.must(w.Create(t.Context(), "blog", false))
+	w.must(w.Create(t.Context(), "api", false))
+	for _, name := range []string{"bob", "carol", "eve"} {
+		w.must(store.AddKey(t.Context(), appliance.Key{Name: name, Fingerprint: "SHA256:" + name}))
+	}
+	w.must(store.Grant(t.Context(), "blog", "bob"))
+	w.must(store.Grant(t.Context(), "api", "carol"))
+	stack := func(ctx context.Context) (builder.Stack, error) {
+		base, err := store.Setting(ctx, command.StackSetting)
+		return builder.Stack{Instance: "berth-test", Base: appliance.Image(base)}, err
+	}
+	w.Set = command.NewSet(store, command.Apps(w.Pipeline), command.Processes(w.Pipeline), command.Config(w.Pipeline),
+		command.Domains(w.Pipeline), command.Certificates(w.Pipeline), command.Logs(w.Pipeline), command.Settings(w.Pipeline),
+		command.Keys(store), command.Stack(w.Pipeline, stack),
+		command.Host(w.Pipeline, command.HostInfo{Version: "1.2.3", SSHPort: 2222, Key: publicKey(t)}))
+	return w
+}
+
+func publicKey(t *testing.T) ssh.PublicKey {
+	t.Helper()
+	public, _, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ssh.NewPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// A result is what came of a command.
+type result struct {
+	stdout, stderr string
+	err            error
+}
+
+// run runs a command line, in words.
+func (w *world) run(actor appliance.Actor, args ...string) result {
+	return w.runWith("", actor, args...)
+}
+
+func (w *world) runWith(stdin string, actor appliance.Actor, args ...string) result {
+	w.t.Helper()
+	var stdout, stderr bytes.Buffer
+	err := w.Execute(w.t.Context(), &command.Session{Actor: actor, Stdin: strings.NewReader(stdin), Stdout: &stdout, Stderr: &stderr}, args)
+	return result{stdout.String(), stderr.String(), err}
+}
+
+// ok runs what must go well, as an admin.
+func (w *world) ok(args ...string) string {
+	w.t.Helper()
+	r := w.run(ada, args...)
+	if r.err != nil {
+		w.t.Fatalf("%q: %v\n%s%s", args, r.err, r.stdout, r.stderr)
+	}
+	return r.stdout
+}
+
+// deploy deploys the test program as an app, with a Procfile if there is one.
+func (w *world) deploy(app appliance.AppName, procfile string) {
+	w.t.Helper()
+	work := w.t.TempDir()
+	w.must(os.WriteFile(filepath.Join(work, "Dockerfile"), []byte("FROM scratch\nCMD [\""+enginetest.Program+"\"]\n"), 0o644))
+	if procfile != "" {
+		w.must(os.WriteFile(filepath.Join(work, "Procfile"), []byte(procfile), 0o644))
+	}
+	sh := exec.Command("sh", "-ec", "git init -q -b main; git add .; git -c user.name=t -c user.email=t@t commit -qm t; git push -q --force '"+w.Repos.Path(app)+"' main; git rev-parse HEAD")
+	sh.Dir = work
+	out, err := sh.CombinedOutput()
+	if err != nil {
+		w.t.Fatalf("%v\n%s", err, out)
+	}
+	var progress bytes.Buffer
+	ctx := appliance.WithActor(w.t.Context(), ada)
+	if err := w.Receive(ctx, pipeline.Push{App: app, Commit: strings.TrimSpace(string(out)), Branch: "main"}, &progress); err != nil {
+		w.t.Fatalf("%v\n%s", err, &progress)
+	}
+}
+
+// last returns the newest event.
+func (w *world) last() appliance.Event {
+	w.t.Helper()
+	events, err := w.Store.Events(w.t.Context(), "", 1)
+	w.must(err)
+	if len(events) == 0 {
+		return appliance.Event{}
+	}
+	return events[0]
+}
+
+// args returns arguments for a command that it takes for what it wants.
+func args(c command.Command) []string {
+	args := []string{c.Name}
+	for _, word := range strings.Fields(strings.NewReplacer("[", "", "]", "", "...", "").Replace(c.Args)) {
+		args = append(args, map[string]string{
+			"<app>": "blog", "<key=value>": "SECRET=hunter2", "<type=count>": "web=1", "<host>": "www.example.test", "<domain>": "apps.example.test",
+			"<key>": "bob", "<name>": "zoe", "<image>": "stack:1", "<property>": "deploy-branch", "<value>": "main", "<command>": "apps",
+		}[word])
+	}
+	if i := slices.Index(args, ""); i >= 0 {
+		panic("no example for " + c.Args)
+	}
+	return args
+}
+
+// listings are the commands that list something.
+func (w *world) listings() (list []command.Command) {
+	for _, c := range w.All() {
+		if c.Flags != nil && strings.Contains(flagsOf(c), "format") {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// isList reports whether text is one JSON value that is not null.
+func isList(text string) error {
+	d := json.NewDecoder(strings.NewReader(text))
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return err
+	}
+	if v == nil {
+		return errors.New("null")
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("more than one value")
+	}
+	return nil
+}

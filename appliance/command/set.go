@@ -61,7 +61,11 @@ func (s *Set) Execute(ctx context.Context, session *Session, args []string) erro
 // An unknownError is an ErrUsage about a command that there is not.
 type unknownError struct{ name string }
 
-func (e *unknownError) Error() string        { return fmt.Sprintf("%.60q is not a berth command", e.name) }
+func (e *unknownError) Error() string {
+	name := strings.Trim(fmt.Sprintf("%.60q", e.name), `"`) // no control characters
+	return fmt.Sprintf("`%s` is not a berth command", name)
+}
+
 func (e *unknownError) Is(target error) bool { return target == ErrUsage }
 
 // admit is the one gate that every command of every door passes. It returns

@@ -398,7 +398,7 @@ func TestHookIsOnlyForGitAndOnlyWithItsToken(t *testing.T) {
 	t.Cleanup(func() { syscall.Kill(-push.cmd.Process.Pid, syscall.SIGKILL); push.cmd.Wait() })
 
 	remote := w.ssh("ada", "git-hook", "token", "/tmp")
-	if remote.status != 2 || !strings.Contains(remote.stderr, `"git-hook" is not a berth command`) {
+	if remote.status != 2 || !strings.Contains(remote.stderr, "`git-hook` is not a berth command") {
 		t.Errorf("git-hook from the network: %+v", remote)
 	}
 	for _, token := range []string{"", "token", "../x"} {

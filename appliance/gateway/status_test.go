@@ -23,7 +23,7 @@ func TestExitStatusTellsWhatWentWrong(t *testing.T) {
 		{"ada", []string{"test:bug"}, 1, " !     something is broken inside Berth", "       the machine's log says more"},
 		{"ada", []string{"apps:create"}, 2, " !     usage: apps:create <app>", ""},
 		{"ada", []string{"apps:list", "--no-such-flag"}, 2, " !     usage: apps:list", ""},
-		{"ada", []string{"apps:lits"}, 2, ` !     "apps:lits" is not a berth command`, "       `help` lists the commands"},
+		{"ada", []string{"apps:lits"}, 2, " !     `apps:lits` is not a berth command", "       `help` lists the commands"},
 		{"ada", []string{"''"}, 2, " !     usage: the command line is empty", ""},
 		{"ada", []string{"config:get", "blog", "NOPE"}, 3, ` !     config key "NOPE" of blog not found`, ""},
 		{"ada", []string{"ssh-keys:remove", "zoe"}, 3, " !     key zoe not found", ""},

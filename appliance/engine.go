@@ -57,8 +57,8 @@ type Engine interface {
 	// be told so.
 	Listening(ctx context.Context, id string) ([]netip.AddrPort, error)
 
-	// Watch calls changed with the app of every process that starts, ends or
-	// gets a new address, until ctx is done, and returns nil then. It calls
+	// Watch calls changed with the app of every process that is made, starts,
+	// ends or gets a new address, until ctx is done, and returns nil then. It calls
 	// changed with "" when it may have missed something: after it has
 	// reached the engine for the first time, and again after it had lost it.
 	// changed must return quickly.

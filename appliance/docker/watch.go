@@ -16,7 +16,8 @@ const (
 	lastRetry  = 5 * time.Second
 )
 
-// Watch calls changed with the app of every process that starts or ends.
+// Watch calls changed with the app of every process that is made, starts or
+// ends.
 func (e *Engine) Watch(ctx context.Context, changed func(appliance.AppName)) error {
 	wait := firstRetry
 	for {
@@ -47,6 +48,7 @@ func (e *Engine) watchOnce(ctx context.Context, changed func(appliance.AppName))
 		filters.Arg("type", string(events.ContainerEventType)),
 		filters.Arg("label", labelInstance+"="+e.instance),
 		filters.Arg("label", labelKind+"="+kindProcess),
+		filters.Arg("event", string(events.ActionCreate)), // one that an earlier appliance had asked for
 		filters.Arg("event", string(events.ActionStart)),
 		filters.Arg("event", string(events.ActionDie)),
 		filters.Arg("event", string(events.ActionStop)),

@@ -79,7 +79,8 @@ func (p *Pipeline) RestoreAll(ctx context.Context) error {
 // Restore makes what runs of an app what should run: it routes the live
 // generation wherever its processes are now, replaces those that are gone, and
 // ends what an interrupted deploy has left. What should run is in the store;
-// where it runs only the engine knows.
+// where it runs only the engine knows. Of an app that does not exist nothing
+// should run.
 func (p *Pipeline) Restore(ctx context.Context, name appliance.AppName) error {
 	s := p.state(name)
 	if err := p.route(ctx, s, name); err != nil {
@@ -92,14 +93,15 @@ func (p *Pipeline) Restore(ctx context.Context, name appliance.AppName) error {
 	s.missed.Store(false)
 	defer p.endWork(ctx, s, name)
 
-	app, err := p.Store.App(ctx, name)
-	if errors.Is(err, appliance.ErrNotFound) {
-		return nil
-	}
+	// The processes first, as in RestoreAll.
+	processes, err := p.Engine.Processes(ctx, name)
 	if err != nil {
 		return err
 	}
-	processes, err := p.Engine.Processes(ctx, name)
+	app, err := p.Store.App(ctx, name)
+	if errors.Is(err, appliance.ErrNotFound) {
+		return p.Engine.Stop(ctx, grace, ids(processes)...)
+	}
 	if err != nil {
 		return err
 	}

@@ -727,6 +727,11 @@ install_test_tools() {
   want gcc gcc libc6-dev
   want ssh openssh-client
   want curl curl
+  # Some tests make a network of their own.
+  want ip iproute2
+  want openssl openssl
+  # Scripts are checked as Go is.
+  want shellcheck shellcheck
   want update-ca-certificates ca-certificates
   [[ -e /usr/include/stdlib.h ]] || missing+=(libc6-dev)
   local ran=no

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -239,9 +238,4 @@ func readUpdates(r io.Reader) (updates []update, err error) {
 		updates = append(updates, update{f[0], f[1], f[2]})
 	}
 	return updates, lines.Err()
-}
-
-// RunHook is what git's pre-receive hook does: it asks the appliance at socket.
-func RunHook(ctx context.Context, socket string, args []string) (int, error) {
-	return Call(ctx, socket, append([]string{"git-hook"}, args...), os.Stdin, os.Stdout, os.Stderr)
 }

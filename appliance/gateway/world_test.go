@@ -36,7 +36,7 @@ import (
 // TestMain lets the test binary stand in for berth when git's hook runs it.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 3 && os.Args[1] == "--socket" && os.Args[3] == "git-hook" {
-		status, err := gateway.RunHook(context.Background(), os.Args[2], os.Args[4:])
+		status, err := gateway.Call(context.Background(), os.Args[2], os.Args[3:], os.Stdin, os.Stdout, os.Stderr)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 		}

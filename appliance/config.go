@@ -3,6 +3,7 @@ package appliance
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -32,8 +33,22 @@ func ParseConfigPair(s string) (key, value string, err error) {
 	if strings.ContainsRune(value, 0) {
 		return "", "", fmt.Errorf("%w value of %s: it has a NUL byte", ErrInvalid, key)
 	}
+	if key == "PORT" {
+		if _, err := ParsePort(value); err != nil {
+			return "", "", WithHint(fmt.Errorf("%w value of PORT", ErrInvalid), "it is the port that web listens on: a number from 1 to 65535")
+		}
+	}
 	if len(value) > maxConfigValue {
 		return "", "", WithHint(fmt.Errorf("%w value of %s: %d bytes, of at most %d", ErrInvalid, key, len(value), maxConfigValue), "put large values into a file of the app")
 	}
 	return key, value, nil
+}
+
+// ParsePort checks that s is the number of a TCP port.
+func ParsePort(s string) (int, error) {
+	port, err := strconv.ParseUint(s, 10, 16)
+	if err != nil || port == 0 {
+		return 0, fmt.Errorf("%w port: it is a number from 1 to 65535", ErrInvalid)
+	}
+	return int(port), nil
 }

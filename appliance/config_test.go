@@ -45,3 +45,14 @@ func TestErrorOfAConfigPairNeverHoldsTheValue(t *testing.T) {
 		}
 	}
 }
+
+func TestConfigTakesOnlyAPortForPORT(t *testing.T) {
+	for _, given := range []string{"PORT=", "PORT=0", "PORT=65536", "PORT=-1", "PORT=http", "PORT=80 80"} {
+		if _, _, err := appliance.ParseConfigPair(given); !errors.Is(err, appliance.ErrInvalid) {
+			t.Errorf("ParseConfigPair(%q): %v, want ErrInvalid", given, err)
+		}
+	}
+	if _, value, err := appliance.ParseConfigPair("PORT=8080"); err != nil || value != "8080" {
+		t.Errorf("ParseConfigPair(PORT=8080) = %q, %v", value, err)
+	}
+}

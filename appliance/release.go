@@ -25,3 +25,12 @@ type Release struct {
 	Actor     string
 	CreatedAt time.Time
 }
+
+// WebPort returns the port that the release's web processes are told to listen
+// on: what its config says in PORT, else what its image does.
+func (r Release) WebPort() int {
+	if port, err := ParsePort(r.Env["PORT"]); err == nil {
+		return port
+	}
+	return r.Port
+}

@@ -44,6 +44,7 @@ func (r *run) deploy(ctx context.Context, release appliance.Release) error {
 			r.stopGeneration(ctx, generation)
 			return err
 		}
+		r.warnOfSilence(release, started)
 		// From here on there is no way back, whoever hangs up.
 		return r.switchTo(context.WithoutCancel(ctx), release, generation, started, old)
 	})
@@ -55,6 +56,18 @@ func (r *run) deploy(ctx context.Context, release appliance.Release) error {
 
 func newGeneration(version int) appliance.Generation {
 	return appliance.Generation(fmt.Sprintf("v%d-%s", version, strings.ToLower(rand.Text()[:6])))
+}
+
+// warnOfSilence says so when nothing of what was started answers anybody.
+func (r *run) warnOfSilence(release appliance.Release, started []appliance.Process) {
+	types := slices.Sorted(maps.Keys(release.Procfile))
+	if len(started) == 0 && len(types) > 0 {
+		r.progress.Warn("nothing of %s runs: ps:scale %s %s=1 starts one", r.app, r.app, types[len(types)-1])
+		return
+	}
+	if !slices.ContainsFunc(started, func(p appliance.Process) bool { return p.Type == Web }) {
+		r.progress.Warn("%s has no web process, so nothing answers at its address", r.app)
+	}
 }
 
 // startHealthy starts every process type of the formation and returns when all
@@ -74,7 +87,7 @@ func (r *run) startHealthy(ctx context.Context, release appliance.Release, gener
 		}
 		started = append(started, processes...)
 	}
-	if err := r.healthy(ctx, release.Port, started); err != nil {
+	if err := r.healthy(ctx, release.WebPort(), started); err != nil {
 		return nil, err
 	}
 	return started, context.Cause(ctx)
@@ -111,8 +124,8 @@ func processSpec(release appliance.Release, generation appliance.Generation, typ
 		spec.Command = []string{"/bin/sh", "-c", command}
 	}
 	if typ == Web {
-		spec.Port = release.Port
-		spec.Env = append(spec.Env, fmt.Sprintf("PORT=%d", release.Port))
+		spec.Port = release.WebPort()
+		spec.Env = append(spec.Env, fmt.Sprintf("PORT=%d", spec.Port))
 	}
 	return spec
 }

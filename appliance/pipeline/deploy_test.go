@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -271,6 +272,34 @@ func TestAppWithoutAWebProcessIsDeployed(t *testing.T) {
 	w.wantProcesses("blog", "worker.1 v1")
 	if status, _ := w.get("blog.localhost"); status != http.StatusServiceUnavailable {
 		t.Errorf("its host answers %d, want that it has no web process", status)
+	}
+}
+
+func TestDeployWarnsWhenNothingRunsOrAnswers(t *testing.T) {
+	w := newWorld(t)
+
+	out, err := w.push("blog", serves().and("Procfile", "worker: serve\n"))
+
+	if want := " !     nothing of blog runs: ps:scale blog worker=1 starts one\n"; err != nil || !strings.Contains(out, want) {
+		t.Errorf("push: %v\n%s\nwant %q in it", err, out, want)
+	}
+	w.must(w.Store.Scale(t.Context(), "blog", appliance.Formation{"worker": 1}))
+	var again buffer
+	w.must(w.Restart(w.as("ada"), "blog", &again))
+	if want := " !     blog has no web process, so nothing answers at its address\n"; !strings.Contains(again.String(), want) {
+		t.Errorf("restart printed\n%s\nwant %q in it", &again, want)
+	}
+}
+
+func TestConfigSaysWhichPortWebListensOn(t *testing.T) {
+	w := newWorld(t)
+	w.must(w.Store.ChangeConfig(t.Context(), "blog", map[string]string{"PORT": "9123"}, nil))
+
+	w.deployed("blog", serves())
+
+	started := w.engine.Started()
+	if spec := started[len(started)-1]; spec.Port != 9123 || !slices.Contains(spec.Env, "PORT=9123") || slices.Contains(spec.Env, "PORT=5000") {
+		t.Errorf("web was started on port %d with %q, want 9123", spec.Port, spec.Env)
 	}
 }
 

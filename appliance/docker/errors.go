@@ -20,6 +20,9 @@ func explain(doing string, err error) error {
 		return nil
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%s: %w", doing, err)
+	case strings.Contains(err.Error(), context.Canceled.Error()):
+		// The client makes a text of it when it was connecting.
+		return fmt.Errorf("%s: %w", doing, context.Canceled)
 	case client.IsErrConnectionFailed(err):
 		return appliance.WithHint(fmt.Errorf("%s: docker does not answer: %w", doing, err),
 			"see whether Docker runs: docker info, systemctl status docker")

@@ -594,7 +594,7 @@ make_stack() {
   fi
   [[ $said == *"no stack yet"* ]] || die "the daemon cannot tell whether there is a stack: $said"
   make_rootfs "$work/rootfs"
-  pack_rootfs "$work/rootfs" | "$binary" stack:import 2>&1 | awk '{ print substr($0, 1, 100); fflush() }'
+  pack_rootfs "$work/rootfs" | "$binary" stack:import
   drop_tree "$work/rootfs"
 }
 

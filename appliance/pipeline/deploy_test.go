@@ -226,6 +226,7 @@ func TestCancelAfterTheSwitchHasBegunIsTooLate(t *testing.T) {
 func TestOutputEndsWithTheURL(t *testing.T) {
 	w := newWorld(t)
 	w.must(w.Store.AddDomain(t.Context(), "blog", "www.example.test"))
+	w.Wait() // until nothing reads what is not meant to change
 	w.Addresses.HTTPSPort = 8443
 
 	out, err := w.push("blog", serves())

@@ -108,6 +108,11 @@ func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + 
 
 // ReceivePack serves one push. The pre-receive hook sees env.
 func (r Repos) ReceivePack(ctx context.Context, app appliance.AppName, stdin io.Reader, stdout, stderr io.Writer, env ...string) error {
+	held, err := r.hold()
+	if err != nil {
+		return err
+	}
+	defer held.Close()
 	args := []string{
 		"-c", "core.hooksPath=" + r.Hooks,
 		"-c", "receive.denyDeleteCurrent=ignore", // the hook refuses it, in words
@@ -115,16 +120,17 @@ func (r Repos) ReceivePack(ctx context.Context, app appliance.AppName, stdin io.
 		"-c", "receive.advertisePushOptions=false",
 		"receive-pack", r.Path(app),
 	}
-	return r.serve(ctx, stdin, stdout, stderr, env, args)
+	cmd := r.command(ctx, env, args...)
+	cmd.ExtraFiles = []*os.File{held}
+	return serve(cmd, stdin, stdout, stderr)
 }
 
 // UploadPack serves one clone or fetch.
 func (r Repos) UploadPack(ctx context.Context, app appliance.AppName, stdin io.Reader, stdout, stderr io.Writer, env ...string) error {
-	return r.serve(ctx, stdin, stdout, stderr, env, []string{"upload-pack", "--strict", r.Path(app)})
+	return serve(r.command(ctx, env, "upload-pack", "--strict", r.Path(app)), stdin, stdout, stderr)
 }
 
-func (r Repos) serve(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, env, args []string) error {
-	cmd := r.command(ctx, env, args...)
+func serve(cmd *exec.Cmd, stdin io.Reader, stdout, stderr io.Writer) error {
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	// Not cmd.Stdin: Wait would wait for the client to close its end, which
 	// it does only after we have ended.

@@ -99,12 +99,21 @@ func (p *Pipeline) Discard(ctx context.Context, name appliance.AppName) error {
 	})
 }
 
+// settleTime is how long the start waits for what a killed daemon has begun:
+// all of it ends by itself, at once.
+const settleTime = 5 * time.Second
+
 // Recover is for the start, before anything else: it forgets what interrupted
 // pushes have left. What there is of that in the engine is removed as soon as
 // the engine can be reached.
 func (p *Pipeline) Recover(ctx context.Context) error {
 	if err := emptyDir(p.Temp); err != nil {
 		return err
+	}
+	settled, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	if err := p.Repos.Settle(settled); err != nil {
+		p.Log.WarnContext(ctx, "a git of an earlier daemon is still at work", "err", err)
 	}
 	apps, err := p.Store.Apps(ctx)
 	if err != nil {

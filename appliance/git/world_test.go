@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/berthhq/berth/appliance/git"
@@ -213,8 +214,11 @@ func (w *world) smart() host {
 
 func (w *world) host(handler http.Handler) host {
 	asked := []string{}
+	var mu sync.Mutex // git asks for several things at once; it has ended when the test reads
 	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		mu.Lock()
 		asked = append(asked, r.URL.Path)
+		mu.Unlock()
 		handler.ServeHTTP(rw, r)
 	}))
 	w.t.Cleanup(s.Close)

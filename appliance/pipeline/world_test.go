@@ -78,6 +78,11 @@ func (w *world) boot() {
 	w.Pipeline = p
 	w.t.Cleanup(func() {
 		p.Wait()
+		// The last of them may have a few instructions to go.
+		deadline := time.Now().Add(patience)
+		for w.left() != "" && time.Now().Before(deadline) {
+			runtime.Gosched()
+		}
 		if left := w.left(); left != "" {
 			w.t.Errorf("these goroutines are left:\n%s", left)
 		}

@@ -46,8 +46,9 @@ func (r Repos) Settle(ctx context.Context) error {
 }
 
 func (r Repos) openAtWork() (*os.File, error) {
-	if err := os.MkdirAll(r.Dir, 0o700); err != nil {
+	path := filepath.Clean(r.Dir) + ".lock" // beside it: in it are repositories only
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
-	return os.OpenFile(filepath.Join(r.Dir, ".at-work"), os.O_CREATE|os.O_RDWR, 0o600)
+	return os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 }

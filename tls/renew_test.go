@@ -1,6 +1,7 @@
 package certs_test
 
 import (
+	"crypto/x509"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,10 @@ func TestACertificateIsRenewedBeforeItExpires(t *testing.T) {
 	w.m.Manage(blog)
 	w.untilPublic(blog)
 	first := w.dial(blog).PeerCertificates[0]
+	if cannotBeReplaced(first) {
+		TestACertificateIsRenewedBeforeItExpires(t)
+		return
+	}
 	w.event()
 	w.until("a third of its life is left", func() bool { return time.Until(first.NotAfter) < 3*time.Second })
 
@@ -56,6 +61,10 @@ func TestARunningManagerRenews(t *testing.T) {
 	w.untilPublic(blog)
 	w.event()
 	first := w.dial(blog).PeerCertificates[0]
+	if cannotBeReplaced(first) {
+		TestARunningManagerRenews(t)
+		return
+	}
 	w.until("a third of its life is left", func() bool { return time.Until(first.NotAfter) < 3*time.Second })
 
 	w.m.CheckRenewals(t.Context()) // what happens every ten minutes
@@ -67,3 +76,9 @@ func TestARunningManagerRenews(t *testing.T) {
 		return w.dial(blog).PeerCertificates[0].NotAfter.After(first.NotAfter) && verify(w.dial(blog), blog, ca.Issued) == nil
 	})
 }
+
+// cannotBeReplaced tells of one certificate in 256 that Pebble 2.10 does not
+// find the order of when it is to be replaced: it looks for the serial number
+// as DER writes it, which begins with a zero byte where the number's first bit
+// is set, and has kept it without.
+func cannotBeReplaced(cert *x509.Certificate) bool { return cert.SerialNumber.BitLen()%8 == 0 }

@@ -1,4 +1,4 @@
-// Acmeserver runs the ACME test server as a process, for scripts. It prints
+// Command acmeserver runs the ACME test server as a process, for scripts. It prints
 // the URL of its directory when it is ready, and runs until a signal ends it.
 package main
 

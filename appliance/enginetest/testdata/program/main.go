@@ -1,4 +1,4 @@
-// The test program is what the images of enginetest run. Its first argument
+// Command program is what the images of enginetest run. Its first argument
 // says what it does:
 //
 //	serve                 serve HTTP on $PORT; the default

@@ -1,4 +1,4 @@
-// App is what the end-to-end tests push. Its first argument says what it
+// Command app is what the end-to-end tests push. Its first argument says what it
 // does:
 //
 //	serve          serve HTTP on $PORT, which is 8080 if it is not set; the default

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/berthhq/berth/appliance/await"
 	"github.com/berthhq/berth/router"
 )
 
@@ -209,11 +210,7 @@ func within[T any](t *testing.T, c <-chan T, what string) T {
 // until waits for a condition.
 func until(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !condition(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited 10 s in vain: %s", what)
-		}
-	}
+	await.That(t, what, condition)
 }
 
 func cancellable(t *testing.T) (context.Context, context.CancelFunc) {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/berthhq/berth/appliance/await"
 	"github.com/berthhq/berth/db"
 	certs "github.com/berthhq/berth/tls"
 	"github.com/berthhq/berth/tls/acmetest"
@@ -140,11 +141,7 @@ func (w *world) dial(host string, protocols ...string) tls.ConnectionState {
 // until waits for a condition.
 func (w *world) until(what string, holds func() bool) {
 	w.t.Helper()
-	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			w.t.Fatalf("still not: %s", what)
-		}
-	}
+	await.That(w.t, what, holds)
 }
 
 func (w *world) untilPublic(host string) {

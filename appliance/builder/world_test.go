@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/await"
 	"github.com/berthhq/berth/appliance/builder"
 	"github.com/berthhq/berth/appliance/docker"
 	"github.com/berthhq/berth/appliance/enginetest"
@@ -198,25 +199,17 @@ func (w *world) start(r builder.Result, kind string, env ...string) appliance.Pr
 // get asks a process for a path until it answers.
 func (w *world) get(p appliance.Process, path string) (int, string) {
 	w.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		r, err := http.Get("http://" + p.Addr + path)
-		if err == nil {
-			defer r.Body.Close()
-			body, err := io.ReadAll(r.Body)
-			if err != nil {
-				w.Fatal(err)
-			}
-			return r.StatusCode, string(body)
-		}
-		if time.Now().After(deadline) {
-			w.Fatalf("no answer: %v\n%s", err, w.logs(p))
-		}
-		select {
-		case <-w.Context().Done():
-		case <-time.After(20 * time.Millisecond):
-		}
+	var r *http.Response
+	var err error
+	if !await.Until(await.Patience, func() bool { r, err = http.Get("http://" + p.Addr + path); return err == nil }) {
+		w.Fatalf("no answer: %v\n%s", err, w.logs(p))
 	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return r.StatusCode, string(body)
 }
 
 func (w *world) logs(p appliance.Process) string {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/await"
 	"github.com/berthhq/berth/appliance/docker"
 	"github.com/berthhq/berth/appliance/enginetest"
 )
@@ -29,14 +30,14 @@ func TestACancelledBuildRunsNothingAnyMore(t *testing.T) {
 		_, err := e.Build(ctx, appliance.BuildSpec{App: "blog", Tag: "berth-test/" + appliance.Image(mark), Dir: dir})
 		ended <- err
 	}()
-	eventually(t, "the step runs", func() bool { return runs(t, mark) })
+	await.That(t, "the step runs", func() bool { return runs(t, mark) })
 
 	cancel()
 
 	if err := <-ended; err == nil {
 		t.Error("the build has ended without an error")
 	}
-	eventually(t, "the step has ended", func() bool { return !runs(t, mark) })
+	await.That(t, "the step has ended", func() bool { return !runs(t, mark) })
 }
 
 // runs tells whether a process of this machine has an argument.

@@ -12,6 +12,7 @@ import (
 	"github.com/docker/docker/client"
 
 	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/await"
 	"github.com/berthhq/berth/appliance/docker"
 	"github.com/berthhq/berth/appliance/enginetest"
 )
@@ -93,19 +94,9 @@ func countNetworks(t testing.TB, e *docker.Engine, app appliance.AppName) int {
 	return len(found)
 }
 
-// eventually waits until something is so.
-func eventually(t testing.TB, what string, so func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !so(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("it never came about that %s", what)
-		}
-	}
-}
-
 func waitListening(t testing.TB, e *docker.Engine, id string) {
 	t.Helper()
-	eventually(t, "it listens", func() bool {
+	await.That(t, "it listens", func() bool {
 		found, err := e.Listening(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)

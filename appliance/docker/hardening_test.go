@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/await"
 	"github.com/berthhq/berth/appliance/docker"
 	"github.com/berthhq/berth/appliance/enginetest"
 )
@@ -88,7 +89,7 @@ func TestWhatEatsTooMuchMemoryIsEndedAndSaysSo(t *testing.T) {
 	if !result.OOM || result.Status == 0 {
 		t.Errorf("run = %+v, want it out of memory", result)
 	}
-	eventually(t, "the process ends for want of memory", func() bool {
+	await.That(t, "the process ends for want of memory", func() bool {
 		p := onlyProcess(t, e, "blog")
 		return p.ID == started[0].ID && !p.Running && p.OOM
 	})

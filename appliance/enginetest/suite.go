@@ -4,12 +4,11 @@ import (
 	"bytes"
 	"context"
 	"slices"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/await"
 )
 
 // patience is how long the suite waits for what must come about.
@@ -138,20 +137,4 @@ func (w *world) eventually(what string, so func() bool) {
 	}
 }
 
-// A buffer can be written to and read by several goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
+type buffer = await.Buffer

@@ -22,6 +22,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/await"
 	"github.com/berthhq/berth/appliance/builder"
 	"github.com/berthhq/berth/appliance/command"
 	"github.com/berthhq/berth/appliance/enginetest"
@@ -145,11 +146,7 @@ func (w *world) must(err error) {
 // eventually waits until something is so.
 func (w *world) eventually(what string, so func() bool) {
 	w.t.Helper()
-	for deadline := time.Now().Add(patience); !so(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			w.t.Fatalf("it never came about that %s", what)
-		}
-	}
+	await.That(w.t, what, so)
 }
 
 // key makes a key with ssh-keygen and returns the private one.
@@ -322,10 +319,8 @@ func (w *world) beginPush(key, repo string, options ...string) doing {
 // says waits until its output has a text.
 func (d doing) says(text string) {
 	d.w.t.Helper()
-	for deadline := time.Now().Add(patience); !strings.Contains(d.out.String(), text); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			d.w.t.Fatalf("%q was never said:\n%s", text, d.out)
-		}
+	if !await.Until(patience, func() bool { return strings.Contains(d.out.String(), text) }) {
+		d.w.t.Fatalf("%q was never said:\n%s", text, d.out)
 	}
 }
 
@@ -371,22 +366,6 @@ func (w *world) hold(call string) (reached <-chan struct{}, release func()) {
 	return came, sync.OnceFunc(func() { close(open) })
 }
 
-// A buffer can be written to and read by several goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
+type buffer = await.Buffer
 
 var _ io.Writer = (*buffer)(nil)

@@ -15,9 +15,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/await"
 	"github.com/berthhq/berth/appliance/git"
 )
 
@@ -317,11 +317,7 @@ func TestCancelEndsGitAndAllItHasStarted(t *testing.T) {
 	for _, field := range strings.Fields(string(pids)) {
 		pid, err := strconv.Atoi(field)
 		w.must(err)
-		for deadline := time.Now().Add(10 * time.Second); alive(pid); time.Sleep(10 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("process %d of %q still runs", pid, pids)
-			}
-		}
+		await.That(t, fmt.Sprintf("process %d of %q has ended", pid, pids), func() bool { return !alive(pid) })
 	}
 }
 

@@ -13,12 +13,12 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/await"
 	"github.com/berthhq/berth/appliance/builder"
 	"github.com/berthhq/berth/appliance/enginetest"
 	"github.com/berthhq/berth/appliance/git"
@@ -79,12 +79,8 @@ func (w *world) boot() {
 	w.t.Cleanup(func() {
 		p.Wait()
 		// The last of them may have a few instructions to go.
-		deadline := time.Now().Add(patience)
-		for w.left() != "" && time.Now().Before(deadline) {
-			runtime.Gosched()
-		}
-		if left := w.left(); left != "" {
-			w.t.Errorf("these goroutines are left:\n%s", left)
+		if !await.Until(patience, func() bool { return w.left() == "" }) {
+			w.t.Errorf("these goroutines are left:\n%s", w.left())
 		}
 		certificates.Close()
 		store.Close()
@@ -132,11 +128,7 @@ func (w *world) must(err error) {
 // eventually waits until something is so.
 func (w *world) eventually(what string, so func() bool) {
 	w.t.Helper()
-	for deadline := time.Now().Add(patience); !so(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			w.t.Fatalf("it never came about that %s", what)
-		}
-	}
+	await.That(w.t, what, so)
 }
 
 // files are what somebody commits, by name.
@@ -347,20 +339,4 @@ func (w *world) hold(call string) gate {
 	return g
 }
 
-// A buffer can be written to and read by several goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
+type buffer = await.Buffer

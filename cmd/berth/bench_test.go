@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/berthhq/berth/appliance/await"
 )
 
 // BenchmarkDeploy is "make bench-deploy". It prints a table, which
@@ -178,18 +180,15 @@ func (f *floor) remove() {
 // until asks for a URL every few milliseconds until the answer is want.
 func until(b *testing.B, client *http.Client, url, want string) {
 	b.Helper()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	await.That(b, fmt.Sprintf("%s says %q", url, want), func() bool {
 		r, err := client.Get(url)
 		if err != nil {
-			continue
+			return false
 		}
+		defer r.Body.Close()
 		text, _ := io.ReadAll(r.Body) // half a text is not what is wanted
-		r.Body.Close()
-		if string(text) == want {
-			return
-		}
-	}
-	b.Fatalf("%s never said %q", url, want)
+		return string(text) == want
+	})
 }
 
 func (m *machine) timed(b *testing.B, name string, args ...string) time.Duration {
@@ -234,12 +233,20 @@ func (m *machine) memory(b *testing.B) (now memory) {
 	return now
 }
 
-// atRest returns what the daemon holds when it has had nothing to do for a
-// while, and has given back what it needs no more.
+// atRest returns what the daemon holds when that does not change any
+// more, also when it has looked for what it can give back.
 func (m *machine) atRest(b *testing.B) memory {
 	b.Helper()
-	time.Sleep(restEvery + 10*time.Second)
-	return m.memory(b)
+	now, since := m.memory(b), time.Now()
+	if !await.Until(3*restEvery, func() bool {
+		if next := m.memory(b); next.rss != now.rss {
+			now, since = next, time.Now()
+		}
+		return time.Since(since) > restEvery
+	}) {
+		b.Log("the daemon's memory still changes")
+	}
+	return now
 }
 
 func row(what string, took []time.Duration) {

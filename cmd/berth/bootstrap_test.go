@@ -16,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/berthhq/berth/appliance/await"
 )
 
 // testBase is a Debian with only its base packages; "bootstrap.sh test" makes
@@ -178,11 +180,8 @@ func (m *bare) pid(argv string) string {
 
 func (m *bare) until(condition func() bool, what string) {
 	m.Helper()
-	deadline := time.Now().Add(time.Minute)
-	for !condition() {
-		if time.Now().After(deadline) {
-			m.Fatalf("gave up waiting until %s\n%s", what, m.daemonLog())
-		}
+	if !await.Until(await.Patience, condition) {
+		m.Fatalf("gave up waiting until %s\n%s", what, m.daemonLog())
 	}
 }
 

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/berthhq/berth/appliance/await"
 )
 
 // browser returns a client to which every host is this machine, on the ports
@@ -31,7 +33,7 @@ func (m *machine) browser() (*http.Client, error) {
 		return nil, errors.New("certs:root prints no certificate")
 	}
 	return &http.Client{
-		Timeout:       patience,
+		Timeout:       await.Patience,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
 			DialContext:       m.dial,

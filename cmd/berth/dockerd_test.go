@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/berthhq/berth/appliance/await"
 	"github.com/berthhq/berth/appliance/enginetest"
 )
 
@@ -91,14 +92,10 @@ func (e *dockerEngine) start() error {
 		e.cmd.Wait() // how it ended, its log says
 		close(ended)
 	}()
-	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		if e.docker("version").Run() == nil {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return errors.New("dockerd does not answer")
-		}
+	if !await.Until(await.Patience, func() bool { return e.docker("version").Run() == nil }) {
+		return errors.New("dockerd does not answer")
 	}
+	return nil
 }
 
 func (e *dockerEngine) docker(args ...string) *exec.Cmd {
@@ -122,13 +119,14 @@ func (e *dockerEngine) forgetContainerd() error {
 	if err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	ended := await.Until(await.Patience, func() bool {
 		stat, err := os.ReadFile("/proc/" + string(pid) + "/stat")
-		if err != nil || strings.Contains(string(stat), ") Z ") {
-			return os.Remove(path)
-		}
+		return err != nil || strings.Contains(string(stat), ") Z ")
+	})
+	if !ended {
+		return nil // an engine that lets it live finds it again
 	}
-	return nil // an engine that lets it live finds it again
+	return os.Remove(path)
 }
 
 // powerOff ends dockerd, what looks after its containers, the containers, and
@@ -212,7 +210,7 @@ func (e *dockerEngine) remove() error {
 	}
 	select {
 	case <-e.ended:
-	case <-time.After(patience):
+	case <-time.After(await.Patience):
 		err = errors.Join(errors.New("dockerd does not end"), e.kill())
 	}
 	for _, pid := range e.attendants() {

@@ -12,7 +12,7 @@ import (
 // floors lists the packages from the ground up. A package imports only what
 // stands on a lower floor.
 var floors = [][]string{
-	{"appliance", "appliance/progress", "appliance/static", "router", "tls"},
+	{"appliance", "appliance/await", "appliance/progress", "appliance/static", "router", "tls"},
 	{"db", "tls/acmetest", "appliance/builder", "appliance/docker", "appliance/enginetest", "appliance/git"},
 	{"appliance/pipeline", "tls/acmetest/acmeserver"},
 	{"appliance/command"},
@@ -21,7 +21,7 @@ var floors = [][]string{
 }
 
 // testOnly are the packages that must not be part of the binary.
-var testOnly = []string{"tls/acmetest", "appliance/enginetest"}
+var testOnly = []string{"appliance/await", "tls/acmetest", "appliance/enginetest"}
 
 func TestTheBinaryHasNoTestCode(t *testing.T) {
 	out, err := exec.Command("go", "list", "-deps", ".").Output()

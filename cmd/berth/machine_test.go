@@ -16,13 +16,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/berthhq/berth/appliance/await"
 	dockerengine "github.com/berthhq/berth/appliance/docker"
 	"github.com/berthhq/berth/appliance/enginetest"
 )
-
-// patience is how long tests wait for what must come about, on a machine that
-// may be busy with other tests.
-const patience = 90 * time.Second
 
 // A machine is a berth of its own on the real Docker, with the clients that a
 // person has: git, ssh and a browser. Its names and addresses are nobody
@@ -230,7 +227,7 @@ func (m *machine) end(signal os.Signal) error {
 	case <-m.ended:
 		m.daemon = nil
 		return nil
-	case <-time.After(patience):
+	case <-time.After(await.Patience):
 		return fmt.Errorf("the daemon does not end by %s", signal)
 	}
 }
@@ -242,15 +239,15 @@ var errOver = errors.New("the daemon has ended")
 
 // eventually waits until try gives no error.
 func (m *machine) eventually(what string, try func() error) error {
-	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		err := try()
-		if err == nil {
-			return nil
-		}
-		if time.Now().After(deadline) || errors.Is(err, errOver) {
-			return fmt.Errorf("it did not come about that %s: %w", what, err)
-		}
+	var err error
+	await.Until(await.Patience, func() bool {
+		err = try()
+		return err == nil || errors.Is(err, errOver)
+	})
+	if err != nil {
+		return fmt.Errorf("it did not come about that %s: %w", what, err)
 	}
+	return nil
 }
 
 func (m *machine) logFile() string { return filepath.Join(filepath.Dir(m.dir), "berth.log") }
@@ -294,7 +291,7 @@ func (m *machine) remove() error {
 	err := m.kill()
 	engine, dockerErr := dockerengine.New(m.docker, m.instance)
 	if dockerErr == nil {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), await.Patience)
 		defer cancel()
 		dockerErr = errors.Join(engine.Purge(ctx), engine.Close())
 	}

@@ -13,10 +13,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/berthhq/berth/appliance/await"
 	"github.com/berthhq/berth/appliance/enginetest"
 )
 
@@ -191,23 +191,21 @@ func awaitCmd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	m, want := of(ts), regexp.MustCompile("(?m)"+args[0])
 	var text string
-	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		switch args[1] {
+	came := await.Until(await.Patience, func() bool {
+		switch args[1] { // what is awaited may come after errors
 		case "get":
-			text, _ = m.get(args[2:]...) // what is awaited may come after errors
+			text, _ = m.get(args[2:]...)
 		case "things":
 			text, _ = m.things()
 		default:
 			text, _ = m.run(ts.MkAbs("."), args[1], args[2:]...)
 		}
-		if want.MatchString(text) {
-			fmt.Fprint(ts.Stdout(), text)
-			return
-		}
-		if time.Now().After(deadline) {
-			ts.Fatalf("%q did not come; last there was\n%s", args[0], text)
-		}
+		return want.MatchString(text)
+	})
+	if !came {
+		ts.Fatalf("%q did not come; last there was\n%s", args[0], text)
 	}
+	fmt.Fprint(ts.Stdout(), text)
 }
 
 func thingsCmd(ts *testscript.TestScript, neg bool, args []string) {

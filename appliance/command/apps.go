@@ -22,7 +22,7 @@ type apps struct {
 func Apps(p *pipeline.Pipeline) []Command {
 	a := apps{p}
 	return []Command{
-		{Name: "apps:create", Args: "<app>", Short: "create an app", Run: a.create},
+		{Name: "apps:create", Args: "<app>", Short: "create an app", Makes: true, Run: a.create},
 		{Name: "apps:destroy", Args: "<app>", Short: "remove an app and all that belongs to it", Run: a.destroy, Flags: force},
 		{Name: "apps:exists", Args: "<app>", Short: "exit with 0 if there is such an app", For: Member, Reads: true, Run: a.exists},
 		{Name: "apps:list", Short: "list the apps", For: Anyone, Reads: true, Run: a.list, Flags: listing},
@@ -43,9 +43,6 @@ func (a apps) create(ctx context.Context, c *Call) error {
 }
 
 func (a apps) destroy(ctx context.Context, c *Call) error {
-	if _, err := a.Store.App(ctx, c.App); err != nil {
-		return err
-	}
 	if !c.Bool("force") {
 		fmt.Fprintf(c.Stderr, " !     WARNING: Potentially Destructive Action\n"+
 			" !     This command will destroy %s, with its releases, config, domains and volumes.\n"+
@@ -63,10 +60,8 @@ func (a apps) destroy(ctx context.Context, c *Call) error {
 	return a.Destroy(ctx, c.App, c.Stderr)
 }
 
-func (a apps) exists(ctx context.Context, c *Call) error {
-	_, err := a.Store.App(ctx, c.App)
-	return err
-}
+// exists has nothing to do: the gate lets through only what is there.
+func (a apps) exists(context.Context, *Call) error { return nil }
 
 func (a apps) list(ctx context.Context, c *Call) error {
 	list, err := a.Store.Apps(ctx)
@@ -87,7 +82,7 @@ func (a apps) list(ctx context.Context, c *Call) error {
 }
 
 func (a apps) url(ctx context.Context, c *Call) error {
-	hosts, err := a.hosts(ctx, c)
+	hosts, err := a.Hosts(ctx, c.App)
 	if err != nil {
 		return err
 	}
@@ -96,16 +91,9 @@ func (a apps) url(ctx context.Context, c *Call) error {
 }
 
 func (a apps) urls(ctx context.Context, c *Call) error {
-	hosts, err := a.hosts(ctx, c)
+	hosts, err := a.Hosts(ctx, c.App)
 	for _, host := range hosts {
 		fmt.Fprintln(c.Stdout, a.Addresses.URL(host))
 	}
 	return err
-}
-
-func (a apps) hosts(ctx context.Context, c *Call) ([]string, error) {
-	if _, err := a.Store.App(ctx, c.App); err != nil {
-		return nil, err
-	}
-	return a.Hosts(ctx, c.App)
 }

@@ -46,9 +46,6 @@ type certificateRow struct {
 }
 
 func (f certificates) report(ctx context.Context, c *Call) error {
-	if _, err := f.Store.App(ctx, c.App); err != nil {
-		return err
-	}
 	hosts, err := f.Hosts(ctx, c.App)
 	if err != nil {
 		return err

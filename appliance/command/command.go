@@ -36,6 +36,10 @@ type Command struct {
 	Short string // "create an app": for help
 	For   Level
 
+	// Makes is set for the command that makes the app it names. Every other
+	// one is run only if there is such an app.
+	Makes bool
+
 	// Reads is set for a command that changes nothing. The audit trail has it
 	// only when it was refused.
 	Reads bool

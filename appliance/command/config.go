@@ -33,9 +33,6 @@ func Config(p *pipeline.Pipeline) []Command {
 func noRestart(fs *pflag.FlagSet) { fs.Bool("no-restart", false, "let the app run on as it is") }
 
 func (f config) show(ctx context.Context, c *Call) error {
-	if _, err := f.Store.App(ctx, c.App); err != nil {
-		return err
-	}
 	env, err := f.Store.Config(ctx, c.App)
 	if err != nil {
 		return err
@@ -52,9 +49,6 @@ func (f config) show(ctx context.Context, c *Call) error {
 }
 
 func (f config) get(ctx context.Context, c *Call) error {
-	if _, err := f.Store.App(ctx, c.App); err != nil {
-		return err
-	}
 	env, err := f.Store.Config(ctx, c.App)
 	if err != nil {
 		return err
@@ -91,9 +85,6 @@ func (f config) unset(ctx context.Context, c *Call) error {
 // change changes the environment and, unless told otherwise, restarts the app
 // with it. Values are printed nowhere.
 func (f config) change(ctx context.Context, c *Call, verb string, set map[string]string, unset []string) error {
-	if _, err := f.Store.App(ctx, c.App); err != nil {
-		return err
-	}
 	keys := strings.Join(append(slices.Sorted(maps.Keys(set)), unset...), " ")
 	if keys == "" {
 		return errors.New("at least one key must be given")

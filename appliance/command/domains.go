@@ -28,9 +28,6 @@ func Domains(p *pipeline.Pipeline) []Command {
 }
 
 func (d domains) report(ctx context.Context, c *Call) error {
-	if _, err := d.Store.App(ctx, c.App); err != nil {
-		return err
-	}
 	hosts, err := d.Hosts(ctx, c.App)
 	if err != nil {
 		return err

@@ -142,9 +142,6 @@ func (k keys) revoke(ctx context.Context, c *Call) error {
 }
 
 func (k keys) granted(ctx context.Context, c *Call) error {
-	if _, err := k.store.App(ctx, c.App); err != nil {
-		return err
-	}
 	list, err := k.store.Granted(ctx, c.App)
 	if err != nil {
 		return err

@@ -83,6 +83,11 @@ func (s *Set) admit(ctx context.Context, c Command, session *Session, args []str
 			return nil, fmt.Errorf("%s %s: %w", c.Name, call.App, err)
 		}
 	}
+	if call.App != "" && !c.Makes {
+		if _, err := s.store.App(ctx, call.App); err != nil {
+			return nil, err
+		}
+	}
 	return call, nil
 }
 

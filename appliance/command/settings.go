@@ -78,9 +78,6 @@ func (s settings) checks(ctx context.Context, c *Call) error {
 }
 
 func (s settings) set(ctx context.Context, c *Call, name, value string) error {
-	if _, err := s.Store.App(ctx, c.App); err != nil {
-		return err
-	}
 	if err := s.Store.SetApp(ctx, c.App, name, value); err != nil {
 		return err
 	}

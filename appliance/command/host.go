@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 
 	"golang.org/x/crypto/ssh"
 
@@ -51,16 +52,25 @@ func (h host) report(ctx context.Context, c *Call) error {
 		Version: h.info.Version, Host: h.name(), SSHPort: h.info.SSHPort, Domain: domain,
 		Fingerprint: ssh.FingerprintSHA256(h.info.Key), URL: h.Addresses.URL("<app>." + domain),
 	}
-	row.Remote = fmt.Sprintf("berth@%s:<app>", row.Host)
-	if row.SSHPort != 22 {
-		row.Remote = fmt.Sprintf("ssh://berth@%s:%d/<app>", row.Host, row.SSHPort)
-	}
+	row.Remote = remote(row.Host, row.SSHPort)
 	return c.List("berth", row, []string{
 		"version:      " + row.Version,
 		"apps:         " + row.URL,
 		"git remote:   " + row.Remote,
 		"fingerprint:  " + row.Fingerprint,
 	})
+}
+
+// remote returns what git remote add takes, in git's short form where that
+// has room for the port.
+func remote(host string, port int) string {
+	if strings.Contains(host, ":") { // IPv6
+		host = "[" + host + "]"
+	}
+	if port == 22 {
+		return fmt.Sprintf("berth@%s:<app>", host)
+	}
+	return fmt.Sprintf("ssh://berth@%s:%d/<app>", host, port)
 }
 
 // name is the name to reach this machine by: its public address, else what it

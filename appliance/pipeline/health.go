@@ -182,7 +182,7 @@ func hintFor(listening []netip.AddrPort, port int, otherwise string) string {
 			return "it listens on the right port but does not answer as it should: see the evidence above, and checks:set for what is asked"
 		}
 	}
-	return fmt.Sprintf("it listens on %s, but was told to listen on port %d: make it use $PORT", listening[0], port)
+	return fmt.Sprintf("it listens on %s, but was told to listen on port %d: make it listen on 0.0.0.0:$PORT", listening[0], port)
 }
 
 // showLog prints the last lines of a process.

@@ -245,8 +245,8 @@ func cmdline(pid string) []string {
 	return strings.Split(strings.TrimRight(string(text), "\x00"), "\x00")
 }
 
-// A docker is the engine of this machine, as far as a supervisor has to know.
-type docker struct {
+// A dockerd is the engine of this machine, as far as a supervisor has to know.
+type dockerd struct {
 	argv              []string // "dockerd" if nil
 	pidFile           string   // what dockerd writes; /var/run/docker.pid if ""
 	containerdPidFile string   // likewise for its containerd
@@ -254,7 +254,7 @@ type docker struct {
 
 // program completes p so that it keeps dockerd running: ours, or one that the
 // machine's own init has started.
-func (d docker) program(p *program) *program {
+func (d dockerd) program(p *program) *program {
 	if p.argv = d.argv; p.argv == nil {
 		p.argv = []string{"dockerd"}
 	}

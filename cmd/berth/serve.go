@@ -19,7 +19,7 @@ import (
 	"github.com/berthhq/berth/appliance"
 	"github.com/berthhq/berth/appliance/builder"
 	"github.com/berthhq/berth/appliance/command"
-	dockerengine "github.com/berthhq/berth/appliance/docker"
+	"github.com/berthhq/berth/appliance/docker"
 	"github.com/berthhq/berth/appliance/gateway"
 	"github.com/berthhq/berth/appliance/git"
 	"github.com/berthhq/berth/appliance/pipeline"
@@ -60,7 +60,7 @@ func serve(ctx context.Context, cfg config) error {
 	if err != nil {
 		return err
 	}
-	engine, err := dockerengine.New(cfg.docker, cfg.instance)
+	engine, err := docker.New(cfg.docker, cfg.instance)
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ func init() {
 				logFile: filepath.Join(dir, "log"),
 				envFile: filepath.Join(dir, "berth.env"),
 				grace:   grace,
-				docker:  docker{argv: []string{self, "dockerd"}, pidFile: filepath.Join(dir, "docker.pid"), containerdPidFile: filepath.Join(dir, "containerd.pid")},
+				docker:  dockerd{argv: []string{self, "dockerd"}, pidFile: filepath.Join(dir, "docker.pid"), containerdPidFile: filepath.Join(dir, "containerd.pid")},
 			}
 			err = s.run(ctx)
 		}
@@ -278,7 +278,7 @@ func (h *house) outside() *supervisor {
 	}
 	return &supervisor{
 		pidFile: filepath.Join(h.dir, "supervise.pid"), grace: 20 * time.Second,
-		docker: docker{argv: []string{self, "dockerd"}, pidFile: filepath.Join(h.dir, "docker.pid"), containerdPidFile: filepath.Join(h.dir, "containerd.pid")},
+		docker: dockerd{argv: []string{self, "dockerd"}, pidFile: filepath.Join(h.dir, "docker.pid"), containerdPidFile: filepath.Join(h.dir, "containerd.pid")},
 	}
 }
 

@@ -33,7 +33,7 @@ type supervisor struct {
 	envFile   string
 	serveArgs []string
 	grace     time.Duration // how long a program may take to end
-	docker    docker        // zero for the machine's own dockerd
+	docker    dockerd       // zero for the machine's own dockerd
 }
 
 // run keeps the programs running until ctx is done, then stops what it, or a

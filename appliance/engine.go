@@ -25,9 +25,13 @@ type Engine interface {
 	// Inspect tells what an image is, or ErrNotFound.
 	Inspect(ctx context.Context, image Image) (ImageInfo, error)
 
+	// Capacity tells what the machine has.
+	Capacity(ctx context.Context) (Capacity, error)
+
 	// Run runs one process to its end. A process that exits with a status
 	// other than 0 is no error; nothing is committed of it. What it leaves,
-	// but for the image, is removed.
+	// but for the image, is removed. A run that leaves its fence is ended, and
+	// the error is an ExceededError.
 	Run(ctx context.Context, spec RunSpec) (RunResult, error)
 
 	// Start starts a new generation of one process type and returns once all
@@ -82,10 +86,13 @@ type Image string
 
 // An ImageInfo is what an engine knows of an image.
 type ImageInfo struct {
-	ID    string // names its content
-	Ports []int  // TCP ports it says it listens on (EXPOSE), in order
-	Cmd   []string
-	Size  int64 // bytes
+	ID     string // names its content
+	Ports  []int  // TCP ports it says it listens on (EXPOSE), in order
+	Cmd    []string
+	Env    []string // "KEY=value"
+	Health bool     // it brings a health check of its own (HEALTHCHECK)
+	Labels map[string]string
+	Size   int64 // bytes
 }
 
 // A BuildSpec says what to build.
@@ -94,7 +101,11 @@ type BuildSpec struct {
 	Tag        Image   // what to name the image
 	Dir        string  // the build context
 	Dockerfile string  // relative to Dir; "Dockerfile" if ""
+	Target     string  // the stage to stop at; the last if ""
 	Args       map[string]string
+	Secrets    map[string][]byte // for RUN --mount=type=secret,id=…; in no layer and no history
+	Fresh      bool              // use nothing of the cache
+	Fence      Fence
 	Out        io.Writer
 }
 
@@ -114,6 +125,8 @@ type RunSpec struct {
 	// process starts.
 	Files    io.Reader
 	FilesDir string
+
+	Fence Fence
 
 	// Collect, if set, is the path of a file to bring back when the process
 	// has exited with 0.
@@ -137,7 +150,7 @@ type CommitSpec struct {
 // A RunResult is what a run left.
 type RunResult struct {
 	Status    int
-	OOM       bool   // ended because it wanted more memory than it may have
+	OOM       bool   // something of it was ended because it wanted more memory than it may have
 	Collected []byte // the content of RunSpec.Collect
 }
 
@@ -153,7 +166,8 @@ type ProcessSpec struct {
 	Mounts     []Mount
 	Port       int // what the process listens on; 0 if nothing
 	Replicas   int
-	First      int // the index of the first of them; 1 if 0
+	First      int      // the index of the first of them; 1 if 0
+	Aliases    []string // host names by which the app's other processes reach it
 }
 
 // A Mount shares a volume of the app with a process. The engine makes the
@@ -178,8 +192,20 @@ type Process struct {
 	Restarts   int
 	ExitStatus int  // of its last end; only when it does not run
 	OOM        bool // its last end was for want of memory
+	Health     Health
 	Started    time.Time
 }
+
+// A Health is what the check that an image brings says of a process.
+type Health string
+
+// The states of health. An image without a check has NoHealth.
+const (
+	NoHealth  Health = ""
+	Starting  Health = "starting"
+	Healthy   Health = "healthy"
+	Unhealthy Health = "unhealthy"
+)
 
 // LogOptions choose what Logs copies.
 type LogOptions struct {

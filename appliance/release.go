@@ -20,10 +20,21 @@ type Release struct {
 	Commit    string // what it was built from
 	Env       map[string]string
 	Procfile  Procfile
+	Services  map[string]Service // by process type: what differs from Image and Procfile; nil but for a compose file
+	AppJSON   AppJSON
 	Port      int    // what web listens on when PORT tells it nothing else
 	Reason    string // "push 3f2a1c9", "config:set PORT"
 	Actor     string
 	CreatedAt time.Time
+}
+
+// A Service says how a process type runs that a compose file describes.
+type Service struct {
+	Image   Image             `json:"image"`
+	Command []string          `json:"command,omitempty"` // nil for the image's own
+	Env     map[string]string `json:"env,omitempty"`
+	Mounts  []Mount           `json:"mounts,omitempty"`
+	Port    int               `json:"port,omitempty"`
 }
 
 // WebPort returns the port that the release's web processes are told to listen

@@ -21,12 +21,21 @@ func (s *Store) AddRelease(ctx context.Context, r appliance.Release) (appliance.
 	if err != nil {
 		return r, err
 	}
+	appJSON, err := json.Marshal(r.AppJSON)
+	if err != nil {
+		return r, err
+	}
+	services, err := json.Marshal(r.Services)
+	if err != nil {
+		return r, err
+	}
 	at := now()
 	err = s.db.QueryRowContext(ctx, `
-		INSERT INTO releases (app, version, image, builder, stack, commit_id, env, procfile, port, reason, actor, created_at)
-		SELECT ?1, COALESCE(MAX(version), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 FROM releases WHERE app = ?1
+		INSERT INTO releases (app, version, image, builder, stack, commit_id, env, procfile, port, reason, actor, created_at, app_json, services)
+		SELECT ?1, COALESCE(MAX(version), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13 FROM releases WHERE app = ?1
 		RETURNING version`,
-		r.App, r.Image, r.Builder, r.Stack, r.Commit, string(env), string(procfile), r.Port, r.Reason, r.Actor, at).Scan(&r.Version)
+		r.App, r.Image, r.Builder, r.Stack, r.Commit, string(env), string(procfile), r.Port, r.Reason, r.Actor, at,
+		string(appJSON), string(services)).Scan(&r.Version)
 	if isMissingParent(err) {
 		return r, &appliance.NoAppError{App: r.App}
 	}
@@ -37,7 +46,7 @@ func (s *Store) AddRelease(ctx context.Context, r appliance.Release) (appliance.
 	return r, err
 }
 
-const releaseColumns = `app, version, image, builder, stack, commit_id, env, procfile, port, reason, actor, created_at`
+const releaseColumns = `app, version, image, builder, stack, commit_id, env, procfile, port, reason, actor, created_at, app_json, services`
 
 // Release returns one release of an app.
 func (s *Store) Release(ctx context.Context, name appliance.AppName, version int) (appliance.Release, error) {
@@ -59,11 +68,13 @@ func (s *Store) Releases(ctx context.Context, name appliance.AppName, n int) ([]
 }
 
 func release(rows *sql.Rows) (r appliance.Release, err error) {
-	var env, procfile, at string
-	err = rows.Scan(&r.App, &r.Version, &r.Image, &r.Builder, &r.Stack, &r.Commit, &env, &procfile, &r.Port, &r.Reason, &r.Actor, &at)
+	var env, procfile, at, appJSON, services string
+	err = rows.Scan(&r.App, &r.Version, &r.Image, &r.Builder, &r.Stack, &r.Commit, &env, &procfile, &r.Port, &r.Reason, &r.Actor, &at,
+		&appJSON, &services)
 	if err != nil {
 		return r, err
 	}
 	r.CreatedAt, err = parseTime(at)
-	return r, errors.Join(err, json.Unmarshal([]byte(env), &r.Env), json.Unmarshal([]byte(procfile), &r.Procfile))
+	return r, errors.Join(err, json.Unmarshal([]byte(env), &r.Env), json.Unmarshal([]byte(procfile), &r.Procfile),
+		json.Unmarshal([]byte(appJSON), &r.AppJSON), json.Unmarshal([]byte(services), &r.Services))
 }

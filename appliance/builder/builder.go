@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 
 	"github.com/berthhq/berth/appliance"
 )
@@ -18,7 +19,7 @@ type Builder interface {
 
 	// Detect says whether the builder wants the source, and why, in words
 	// that the pusher reads: "Dockerfile found".
-	Detect(source fs.FS) (reason string, ok bool)
+	Detect(source fs.FS, s Settings) (reason string, ok bool)
 
 	// Build makes req.Tag. The error of source that cannot be built names
 	// what is wrong with it and carries a hint.
@@ -34,32 +35,58 @@ type Request struct {
 	Env    map[string]string // the app's config; it never lands in an image
 	Stack  appliance.Image   // what buildpacks build on
 
+	Settings Settings
+	AppJSON  appliance.AppJSON
+	Fence    appliance.Fence // for everything that the build runs
+
 	Out  io.Writer                        // indents what is written to it
 	Step func(format string, args ...any) // prints a headline
+}
+
+// Settings are what an app was told about its builds. The zero value leaves
+// everything to what the source says.
+type Settings struct {
+	Selected     string   // the name of the builder to use
+	Dir          string   // the directory of the source that is the app's; "" for all of it
+	Dockerfile   string   // relative to Dir
+	ProjectTOML  string   // relative to Dir
+	Buildpacks   []string // in their order, as somebody wrote them
+	BuilderImage string   // for Cloud Native Buildpacks
+	Options      []string // docker-options of the build phase
 }
 
 // A Result is what came of a build.
 type Result struct {
 	Image    appliance.Image
 	Procfile appliance.Procfile
-	Port     int             // what web listens on when PORT tells it nothing else
-	Stack    appliance.Image // "" when the source chose its own base
+	Services map[string]appliance.Service
+	Config   map[string]string // what buildpacks want to be set at the first deploy
+	Port     int               // what web listens on when PORT tells it nothing else
+	Stack    appliance.Image   // "" when the source chose its own base
 }
 
 // DefaultPort is what PORT says to an app that names no port of its own, as
 // on Heroku and Dokku.
 const DefaultPort = 5000
 
-// For returns the first of builders that wants the source, and its reason.
-func For(source fs.FS, builders ...Builder) (Builder, string, error) {
+// For returns the builder that s selects, or else the first of builders that
+// wants the source, and the reason.
+func For(source fs.FS, s Settings, builders ...Builder) (Builder, string, error) {
 	if entries, err := fs.ReadDir(source, "."); err != nil {
 		return nil, "", fmt.Errorf("read the source: %w", err)
 	} else if len(entries) == 0 {
 		return nil, "", appliance.WithHint(errors.New("the source is empty"),
 			"commit something to deploy: a package.json, a go.mod, an index.html or a Dockerfile")
 	}
+	if s.Selected != "" {
+		i := slices.IndexFunc(builders, func(b Builder) bool { return b.Name() == s.Selected })
+		if i < 0 {
+			return nil, "", fmt.Errorf("builder %q %w", s.Selected, appliance.ErrNotFound)
+		}
+		return builders[i], "selected with builder:set", nil
+	}
 	for _, b := range builders {
-		if reason, ok := b.Detect(source); ok {
+		if reason, ok := b.Detect(source, s); ok {
 			return b, reason, nil
 		}
 	}

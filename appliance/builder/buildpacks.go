@@ -30,7 +30,7 @@ func (Buildpacks) Name() string { return "buildpacks" }
 
 // Detect wants everything: whether there is a buildpack for the source, the
 // buildpacks say themselves, inside the container.
-func (Buildpacks) Detect(fs.FS) (string, bool) { return "no Dockerfile", true }
+func (Buildpacks) Detect(fs.FS, Settings) (string, bool) { return "no Dockerfile", true }
 
 // Build runs the buildpacks over the source.
 func (Buildpacks) Build(ctx context.Context, e appliance.Engine, req Request) (Result, error) {

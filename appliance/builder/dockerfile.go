@@ -17,7 +17,7 @@ type Dockerfile struct{}
 func (Dockerfile) Name() string { return "dockerfile" }
 
 // Detect wants source with a Dockerfile in its root.
-func (Dockerfile) Detect(source fs.FS) (string, bool) {
+func (Dockerfile) Detect(source fs.FS, _ Settings) (string, bool) {
 	info, err := fs.Stat(source, "Dockerfile")
 	return "Dockerfile found", err == nil && info.Mode().IsRegular()
 }

@@ -17,7 +17,7 @@ func TestNothingToBuildIsExplained(t *testing.T) {
 }
 
 func TestEmptySourceIsExplained(t *testing.T) {
-	_, _, err := builder.For(os.DirFS(t.TempDir()), builder.Buildpacks{})
+	_, _, err := builder.For(os.DirFS(t.TempDir()), builder.Settings{}, builder.Buildpacks{})
 
 	if err == nil || !strings.Contains(err.Error(), "the source is empty") || appliance.HintOf(err) == "" {
 		t.Errorf("error = %v, hint %q", err, appliance.HintOf(err))

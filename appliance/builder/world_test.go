@@ -136,7 +136,7 @@ func (w *world) build(dir string, env map[string]string) (builder.Result, string
 		w.Fatal(err)
 	}
 	defer root.Close()
-	b, _, err := builder.For(root.FS(), builder.Dockerfile{}, builder.Buildpacks{})
+	b, _, err := builder.For(root.FS(), builder.Settings{}, builder.Dockerfile{}, builder.Buildpacks{})
 	if err != nil {
 		return builder.Result{}, "", err
 	}

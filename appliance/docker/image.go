@@ -43,7 +43,10 @@ func (e *Engine) Inspect(ctx context.Context, name appliance.Image) (appliance.I
 	if i.Config == nil {
 		return info, nil
 	}
-	info.Cmd = i.Config.Cmd
+	info.Cmd, info.Env, info.Labels = i.Config.Cmd, i.Config.Env, i.Config.Labels
+	if h := i.Config.Healthcheck; h != nil && len(h.Test) > 0 {
+		info.Health = h.Test[0] != "NONE"
+	}
 	for p := range i.Config.ExposedPorts {
 		port, protocol, _ := strings.Cut(p, "/")
 		if n, err := strconv.Atoi(port); err == nil && (protocol == "" || protocol == "tcp") {

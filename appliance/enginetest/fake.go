@@ -307,3 +307,8 @@ func (f *Fake) find(id string) *fakeProcess {
 
 // newID returns an id as Docker's are, which tells nothing.
 func newID() string { return strings.ToLower(rand.Text()) }
+
+// Capacity tells of a machine of 4 GB with two CPUs.
+func (f *Fake) Capacity(context.Context) (appliance.Capacity, error) {
+	return appliance.Capacity{Memory: 4 << 30, Available: 3 << 30, CPUs: 2, Disk: 40 << 30, Free: 20 << 30}, nil
+}

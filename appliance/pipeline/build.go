@@ -31,7 +31,11 @@ func (r *run) build(ctx context.Context, source *Source) (made built, err error)
 			return err
 		}
 		defer root.Close()
-		b, reason, err := builder.For(root.FS(), r.Builders...)
+		settings, err := r.buildSettings(ctx)
+		if err != nil {
+			return err
+		}
+		b, reason, err := builder.For(root.FS(), settings, r.Builders...)
 		if err != nil {
 			return err
 		}
@@ -47,7 +51,7 @@ func (r *run) build(ctx context.Context, source *Source) (made built, err error)
 		start := time.Now()
 		result, err := b.Build(ctx, r.Engine, builder.Request{
 			App: r.app, Tag: r.tag(source.Commit), Source: source.Dir, Commit: source.Commit,
-			Env: env, Stack: stack, Out: r.progress, Step: r.progress.Step,
+			Env: env, Stack: stack, Settings: settings, Out: r.progress, Step: r.progress.Step,
 		})
 		if err != nil {
 			return err

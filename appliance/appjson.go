@@ -1,0 +1,60 @@
+package appliance
+
+import "time"
+
+// An AppJSON is what a repository's app.json says of the app, in Heroku's
+// format with Dokku's additions. The zero value is that of a repository
+// without one.
+type AppJSON struct {
+	Buildpacks   []string           `json:"buildpacks,omitempty"`
+	Stack        string             `json:"stack,omitempty"`
+	Env          map[string]EnvVar  `json:"env,omitempty"`
+	Formation    map[string]Wanted  `json:"formation,omitempty"`    // by process type
+	Healthchecks map[string][]Check `json:"healthchecks,omitempty"` // by process type
+	Cron         []CronJob          `json:"cron,omitempty"`
+	Scripts      Scripts            `json:"scripts,omitzero"`
+}
+
+// An EnvVar is a config variable that an app wants to have.
+type EnvVar struct {
+	Value     string `json:"value,omitempty"`
+	Required  bool   `json:"required,omitempty"`
+	Generator string `json:"generator,omitempty"` // "secret": 64 hexadecimal digits are made up
+	Sync      bool   `json:"sync,omitempty"`      // set at every deploy, not only at the first
+}
+
+// A Wanted is how many of a process type an app wants to run.
+type Wanted struct {
+	Quantity *int `json:"quantity,omitempty"` // nil if app.json does not say
+}
+
+// A Check is one of the checks that a process must pass before it gets
+// traffic.
+type Check struct {
+	Name         string        `json:"name,omitempty"`
+	Type         string        `json:"type,omitempty"` // "startup", or another, which a deploy leaves alone
+	Path         string        `json:"path,omitempty"`
+	Port         int           `json:"port,omitempty"`
+	Content      string        `json:"content,omitempty"` // must be in the answer's body
+	Command      []string      `json:"command,omitempty"` // must end with 0 inside the container
+	Listening    bool          `json:"listening,omitempty"`
+	Uptime       time.Duration `json:"uptime,omitempty"`
+	Attempts     int           `json:"attempts,omitempty"`
+	Timeout      time.Duration `json:"timeout,omitempty"`
+	Wait         time.Duration `json:"wait,omitempty"`
+	InitialDelay time.Duration `json:"initialDelay,omitempty"`
+}
+
+// A CronJob is a command that runs on a schedule.
+type CronJob struct {
+	Command     string `json:"command"`
+	Schedule    string `json:"schedule"`
+	Concurrency string `json:"concurrency,omitempty"` // "allow", "forbid", "replace"
+}
+
+// Scripts are commands that run around a deploy, in the app's image.
+type Scripts struct {
+	Predeploy       string `json:"predeploy,omitempty"`       // before it; what it changes is part of the release
+	Postdeploy      string `json:"postdeploy,omitempty"`      // after every deploy
+	FirstPostdeploy string `json:"firstPostdeploy,omitempty"` // after the first deploy only
+}

@@ -1,0 +1,51 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/berthhq/berth/appliance/builder"
+)
+
+// Settings of an app about its builds. What is a list is kept as JSON.
+const (
+	BuilderSetting      = "builder"          // the name of the builder
+	BuildDirSetting     = "build-dir"        // the directory of the source that is the app's
+	DockerfileSetting   = "dockerfile-path"  // relative to it
+	ProjectTOMLSetting  = "projecttoml-path" // relative to it
+	BuildpacksSetting   = "buildpacks"       // a list
+	BuilderImageSetting = "builder-image"    // for Cloud Native Buildpacks
+	BuildOptionsSetting = "docker-options-build"
+)
+
+// buildSettings returns what the app was told about its builds.
+func (r *run) buildSettings(ctx context.Context) (s builder.Settings, err error) {
+	for name, value := range map[string]*string{
+		BuilderSetting:      &s.Selected,
+		BuildDirSetting:     &s.Dir,
+		DockerfileSetting:   &s.Dockerfile,
+		ProjectTOMLSetting:  &s.ProjectTOML,
+		BuilderImageSetting: &s.BuilderImage,
+	} {
+		if *value, err = r.Store.AppSetting(ctx, r.app, name); err != nil {
+			return s, err
+		}
+	}
+	for name, list := range map[string]*[]string{
+		BuildpacksSetting:   &s.Buildpacks,
+		BuildOptionsSetting: &s.Options,
+	} {
+		text, err := r.Store.AppSetting(ctx, r.app, name)
+		if err != nil {
+			return s, err
+		}
+		if text == "" {
+			continue
+		}
+		if err := json.Unmarshal([]byte(text), list); err != nil {
+			return s, fmt.Errorf("setting %s: %w", name, err)
+		}
+	}
+	return s, nil
+}

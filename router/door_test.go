@@ -201,8 +201,8 @@ func within[T any](t *testing.T, c <-chan T, what string) T {
 	select {
 	case v := <-c:
 		return v
-	case <-time.After(10 * time.Second):
-		t.Fatalf("waited 10 s in vain: %s", what)
+	case <-time.After(30 * time.Second):
+		t.Fatalf("waited 30 s in vain: %s", what)
 		panic("unreachable")
 	}
 }

@@ -98,7 +98,7 @@ func TestDrainCutsAtTheLimitWhateverIsWaitedFor(t *testing.T) {
 				report := make(chan router.Report, 1)
 				go func() { report <- d.router.Remove("blog").Drain(t.Context(), 50*time.Millisecond) }()
 
-				if r := within(t, report, "the drain"); r.Cut != 1 || r.Served != 0 || r.Failed != 0 || r.Took < 50*time.Millisecond || r.Took > 3*time.Second {
+				if r := within(t, report, "the drain"); r.Cut != 1 || r.Served != 0 || r.Failed != 0 || r.Took < 50*time.Millisecond || r.Took > 20*time.Second {
 					t.Errorf("report = %+v, want one cut at the limit", r)
 				}
 				if !c.reads {

@@ -124,7 +124,7 @@ func TestAProcessThatDiesOnTheFirstRequestIsUnhealthy(t *testing.T) {
 		}
 	}()
 
-	err := router.HealthCheck{Timeout: 200 * time.Millisecond}.Wait(t.Context(), l.Addr().String())
+	err := router.HealthCheck{Timeout: 2 * time.Second}.Wait(t.Context(), l.Addr().String())
 
 	if !errors.Is(err, router.ErrUnhealthy) || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("Wait = %v, want ErrUnhealthy with connection refused", err)

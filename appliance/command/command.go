@@ -44,6 +44,11 @@ type Command struct {
 	// only when it was refused.
 	Reads bool
 
+	// Global is set for a command that can be told --global instead of the
+	// app that is its first argument. Then it is about the whole machine,
+	// Call.Global is set, and it is for admins only.
+	Global bool
+
 	// Flags, if set, declares the command's flags.
 	Flags func(*pflag.FlagSet)
 
@@ -66,8 +71,9 @@ type Call struct {
 	Flags *pflag.FlagSet
 
 	// App is the first argument of a command whose arguments begin with
-	// "<app>".
-	App appliance.AppName
+	// "<app>". With --global it is "", and so is Args[0].
+	App    appliance.AppName
+	Global bool
 }
 
 // Bool returns the value of a flag that the command declares.

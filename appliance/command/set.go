@@ -78,7 +78,10 @@ func (s *Set) admit(ctx context.Context, c Command, session *Session, args []str
 	if err != nil {
 		return nil, err
 	}
-	if c.For == Member {
+	if call.Global && !session.Actor.Admin {
+		return nil, fmt.Errorf("%s --global: %w", c.Name, appliance.ErrDenied)
+	}
+	if c.For == Member && !call.Global {
 		if err := MayWorkOn(ctx, s.store, session.Actor, call.App); err != nil {
 			return nil, fmt.Errorf("%s %s: %w", c.Name, call.App, err)
 		}
@@ -108,22 +111,21 @@ func MayWorkOn(ctx context.Context, store *db.Store, actor appliance.Actor, app 
 }
 
 func (c Command) parse(session *Session, args []string) (*Call, error) {
-	flags := pflag.NewFlagSet(c.Name, pflag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	if c.Flags != nil {
-		c.Flags(flags)
-	}
+	flags := c.flags()
 	if err := flags.Parse(args); err != nil {
 		return nil, fmt.Errorf("%w: %v", c.usage(), err)
+	}
+	call := &Call{Session: session, Args: flags.Args(), Flags: flags}
+	if call.Global = c.Global && call.Bool("global"); call.Global {
+		call.Args = append([]string{""}, call.Args...)
 	}
 	required, optional, _ := strings.Cut(c.Args, "[")
 	least := strings.Count(required, "<")
 	most := least + strings.Count(optional, "<")
-	if flags.NArg() < least || flags.NArg() > most && !strings.Contains(c.Args, "...") {
+	if len(call.Args) < least || len(call.Args) > most && !strings.Contains(c.Args, "...") {
 		return nil, c.usage()
 	}
-	call := &Call{Session: session, Args: flags.Args(), Flags: flags}
-	if strings.HasPrefix(c.Args, "<app>") {
+	if strings.HasPrefix(c.Args, "<app>") && !call.Global {
 		app, err := appliance.ParseAppName(call.Args[0])
 		if err != nil {
 			return nil, err
@@ -133,18 +135,33 @@ func (c Command) parse(session *Session, args []string) (*Call, error) {
 	return call, nil
 }
 
+// flags declares the command's flags, anew for each call.
+func (c Command) flags() *pflag.FlagSet {
+	flags := pflag.NewFlagSet(c.Name, pflag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	if c.Flags != nil {
+		c.Flags(flags)
+	}
+	if c.Global {
+		flags.Bool("global", false, "of the whole machine, instead of an app")
+	}
+	return flags
+}
+
 // record writes the audit line of a command. Of "KEY=value" it keeps the key:
 // the value may be a secret, and so may be what was meant to be part of it but
 // for a missing quote.
 func (s *Set) record(ctx context.Context, c Command, actor appliance.Actor, args []string, err error) error {
 	e := appliance.Event{Actor: actor.Name, Door: actor.Door, From: actor.From, Action: c.Name}
 	wantsApp, wantsPairs := strings.HasPrefix(c.Args, "<app>"), strings.Contains(c.Args, "=")
+	call, parseErr := c.parse(nil, args)
 	var detail []string
 	for _, arg := range args {
 		key, _, isPair := strings.Cut(arg, "=")
 		name, nameErr := appliance.ParseAppName(arg)
+		isApp := nameErr == nil && (parseErr != nil || name == call.App) // and not the value of a flag
 		switch {
-		case wantsApp && e.App == "" && nameErr == nil:
+		case wantsApp && e.App == "" && isApp:
 			e.App = name
 		case wantsPairs && !isPair && c.flag(arg) == "":
 			detail = append(detail, "…")
@@ -172,11 +189,7 @@ const maxDetail = 500
 
 // flag returns arg if it is a flag of the command without a value, else "".
 func (c Command) flag(arg string) string {
-	flags := pflag.NewFlagSet(c.Name, pflag.ContinueOnError)
-	if c.Flags != nil {
-		c.Flags(flags)
-	}
-	if name, ok := strings.CutPrefix(arg, "--"); ok && flags.Lookup(name) != nil {
+	if name, ok := strings.CutPrefix(arg, "--"); ok && c.flags().Lookup(name) != nil {
 		return arg
 	}
 	return ""

@@ -121,6 +121,11 @@ type RunSpec struct {
 	Stdin   io.Reader
 	Out     io.Writer
 
+	// Engine gives the process the engine's own socket, at SocketPath, with
+	// which it can do everything on the machine. It is for programs of the
+	// appliance alone, never for what a repository brings.
+	Engine bool
+
 	// Files, if set, is a tar stream that is unpacked at FilesDir before the
 	// process starts.
 	Files    io.Reader
@@ -136,6 +141,9 @@ type RunSpec struct {
 	// exited with 0.
 	Commit *CommitSpec
 }
+
+// SocketPath is where a process finds the socket that RunSpec.Engine gives it.
+const SocketPath = "/var/run/docker.sock"
 
 // A CommitSpec says what to make of a process that has run to its end. What
 // is not set here is as in the image that it ran from.

@@ -68,6 +68,13 @@ func (e *Engine) createRun(ctx context.Context, spec appliance.RunSpec) (string,
 	if err != nil {
 		return "", err
 	}
+	if spec.Engine {
+		socket, err := e.socket()
+		if err != nil {
+			return "", err
+		}
+		mounts = append(mounts, socket)
+	}
 	host := e.hardened(runPids)
 	host.Mounts = mounts
 	host.NetworkMode = container.NetworkMode(net)

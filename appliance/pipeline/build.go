@@ -14,6 +14,7 @@ import (
 type built struct {
 	builder.Result
 	builder string
+	appJSON appliance.AppJSON
 }
 
 func (r *run) build(ctx context.Context, source *Source) (made built, err error) {
@@ -35,6 +36,10 @@ func (r *run) build(ctx context.Context, source *Source) (made built, err error)
 		if err != nil {
 			return err
 		}
+		appJSON, err := r.readAppJSON(ctx, root.FS(), settings)
+		if err != nil {
+			return err
+		}
 		b, reason, err := builder.For(root.FS(), settings, r.Builders...)
 		if err != nil {
 			return err
@@ -51,14 +56,14 @@ func (r *run) build(ctx context.Context, source *Source) (made built, err error)
 		start := time.Now()
 		result, err := b.Build(ctx, r.Engine, builder.Request{
 			App: r.app, Tag: r.tag(source.Commit), Source: source.Dir, Commit: source.Commit,
-			Env: env, Stack: stack, Settings: settings, Out: r.progress, Step: r.progress.Step,
+			Env: env, Stack: stack, Settings: settings, AppJSON: appJSON, Out: r.progress, Step: r.progress.Step,
 		})
 		if err != nil {
 			return err
 		}
 		r.progress.Detail("Built in %s", seconds(time.Since(start)))
-		made = built{result, b.Name()}
-		return nil
+		made = built{result, b.Name(), appJSON}
+		return r.setDefaults(ctx, result.Config)
 	})
 	return made, err
 }

@@ -85,6 +85,7 @@ func (p *Pipeline) Receive(ctx context.Context, push Push, out io.Writer) error 
 		}
 		release, err := r.release(ctx, appliance.Release{
 			Image: built.Image, Builder: built.builder, Stack: built.Stack, Procfile: built.Procfile, Port: built.Port,
+			Services: built.Services, AppJSON: built.appJSON,
 			Commit: push.Commit, Reason: fmt.Sprintf("push %.7s", push.Commit),
 		})
 		if err != nil {

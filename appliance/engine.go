@@ -61,6 +61,11 @@ type Engine interface {
 	// be told so.
 	Listening(ctx context.Context, id string) ([]netip.AddrPort, error)
 
+	// Exec runs a command beside a process, in its container and with its
+	// environment, to its end. A command that exits with a status other than
+	// 0 is no error. One that is given up, because ctx is done, is ended.
+	Exec(ctx context.Context, id string, spec ExecSpec) (status int, err error)
+
 	// Watch calls changed with the app of every process that is made, starts,
 	// ends or gets a new address, until ctx is done, and returns nil then. It calls
 	// changed with "" when it may have missed something: after it has
@@ -176,6 +181,13 @@ type ProcessSpec struct {
 	Replicas   int
 	First      int      // the index of the first of them; 1 if 0
 	Aliases    []string // host names by which the app's other processes reach it
+}
+
+// An ExecSpec says what to run beside a process.
+type ExecSpec struct {
+	Command []string
+	Env     []string // "KEY=value"; what differs from the process's
+	Out     io.Writer
 }
 
 // A Mount shares a volume of the app with a process. The engine makes the

@@ -1,9 +1,7 @@
 package builder
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"regexp"
 	"strings"
@@ -52,22 +50,9 @@ const maxProcfile = 1 << 20
 // readProcfile reads the Procfile in the root of the source. Without one it
 // returns nil.
 func readProcfile(source fs.FS) (appliance.Procfile, error) {
-	f, err := source.Open("Procfile")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, appliance.WithHint(fmt.Errorf("read the Procfile: %w", err),
-			"make Procfile an ordinary file in the root of the repository")
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, appliance.WithHint(fmt.Errorf("%w Procfile: not an ordinary file", appliance.ErrInvalid),
-			"make Procfile an ordinary file in the root of the repository")
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxProcfile))
-	if err != nil {
-		return nil, fmt.Errorf("read the Procfile: %w", err)
+	text, err := readFile(source, "Procfile", maxProcfile)
+	if text == nil || err != nil {
+		return nil, err
 	}
 	return ParseProcfile(text)
 }

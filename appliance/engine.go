@@ -91,13 +91,14 @@ type Image string
 
 // An ImageInfo is what an engine knows of an image.
 type ImageInfo struct {
-	ID     string // names its content
-	Ports  []int  // TCP ports it says it listens on (EXPOSE), in order
-	Cmd    []string
-	Env    []string // "KEY=value"
-	Health bool     // it brings a health check of its own (HEALTHCHECK)
-	Labels map[string]string
-	Size   int64 // bytes
+	ID         string // names its content
+	Ports      []int  // TCP ports it says it listens on (EXPOSE), in order
+	Cmd        []string
+	Entrypoint []string // what Cmd is given to as arguments
+	Env        []string // "KEY=value"
+	Health     bool     // it brings a health check of its own (HEALTHCHECK)
+	Labels     map[string]string
+	Size       int64 // bytes
 }
 
 // A BuildSpec says what to build.

@@ -34,7 +34,9 @@ type Service struct {
 	Command []string          `json:"command,omitempty"` // nil for the image's own
 	Env     map[string]string `json:"env,omitempty"`
 	Mounts  []Mount           `json:"mounts,omitempty"`
-	Port    int               `json:"port,omitempty"`
+	Port    int               `json:"port,omitempty"`    // what it listens on; 0 if nothing says
+	Aliases []string          `json:"aliases,omitempty"` // host names by which the app's other processes reach it
+	After   []string          `json:"after,omitempty"`   // the process types that must be up before it starts
 }
 
 // WebPort returns the port that the release's web processes are told to listen

@@ -7,6 +7,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/volume"
 
 	"github.com/berthhq/berth/appliance"
@@ -50,10 +51,22 @@ func (e *Engine) hardened(pids int64) *container.HostConfig {
 // ctx, because Docker makes the container whether or not somebody listens, and
 // who does not know its id cannot remove it.
 func (e *Engine) create(ctx context.Context, name string, config *container.Config, host *container.HostConfig) (id string, err error) {
+	return e.createKnownAs(ctx, name, nil, config, host)
+}
+
+// createKnownAs makes a container that others on its network also find under
+// other names.
+func (e *Engine) createKnownAs(ctx context.Context, name string, aliases []string, config *container.Config, host *container.HostConfig) (id string, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTime)
 	defer cancel()
 	own := *host // the client writes to it, and replicas share it
-	c, err := e.docker.ContainerCreate(ctx, config, &own, nil, nil, name)
+	var networking *network.NetworkingConfig
+	if len(aliases) > 0 {
+		networking = &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{
+			string(host.NetworkMode): {Aliases: aliases},
+		}}
+	}
+	c, err := e.docker.ContainerCreate(ctx, config, &own, networking, nil, name)
 	return c.ID, err
 }
 

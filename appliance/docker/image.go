@@ -43,7 +43,7 @@ func (e *Engine) Inspect(ctx context.Context, name appliance.Image) (appliance.I
 	if i.Config == nil {
 		return info, nil
 	}
-	info.Cmd, info.Env, info.Labels = i.Config.Cmd, i.Config.Env, i.Config.Labels
+	info.Cmd, info.Entrypoint, info.Env, info.Labels = i.Config.Cmd, i.Config.Entrypoint, i.Config.Env, i.Config.Labels
 	if h := i.Config.Healthcheck; h != nil && len(h.Test) > 0 {
 		info.Health = h.Test[0] != "NONE"
 	}

@@ -68,7 +68,7 @@ func (e *Engine) startOne(ctx context.Context, spec appliance.ProcessSpec, index
 		generation = strings.ToLower(rand.Text()[:8])
 	}
 	name := fmt.Sprintf("%s.%s.%s.%d.%s", e.instance, spec.App, spec.Type, index, generation)
-	id, err := e.create(ctx, name, config, host)
+	id, err := e.createKnownAs(ctx, name, spec.Aliases, config, host)
 	if err != nil {
 		return "", appliance.Process{}, explain(doing, err)
 	}

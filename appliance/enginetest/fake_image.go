@@ -154,7 +154,7 @@ func (f *Fake) step(ctx context.Context, out io.Writer, root *os.Root, image *fa
 		if err != nil {
 			return err
 		}
-		image.info.Cmd, image.info.Ports = base.info.Cmd, slices.Clone(base.info.Ports)
+		image.info.Cmd, image.info.Entrypoint, image.info.Ports = base.info.Cmd, base.info.Entrypoint, slices.Clone(base.info.Ports)
 		image.env, image.files = base.env, maps.Clone(base.files)
 	case "EXPOSE":
 		for port := range strings.FieldsSeq(rest) {
@@ -181,7 +181,9 @@ func (f *Fake) step(ctx context.Context, out io.Writer, root *os.Root, image *fa
 		if status != 0 {
 			return fmt.Errorf("%s: exit status %d", line, status)
 		}
-	case "ADD", "ARG", "ENTRYPOINT", "ENV", "LABEL", "USER", "VOLUME", "WORKDIR":
+	case "ENTRYPOINT":
+		image.info.Entrypoint, image.info.Cmd = words(rest), nil
+	case "ADD", "ARG", "ENV", "LABEL", "USER", "VOLUME", "WORKDIR":
 	default:
 		return fmt.Errorf("%w: unknown instruction: %s", appliance.ErrInvalid, verb)
 	}

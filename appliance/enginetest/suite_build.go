@@ -14,7 +14,7 @@ import (
 var buildPromises = []promise{
 	{"Build makes an image that Inspect knows", func(w *world) {
 		dir := w.T.TempDir()
-		write(w, filepath.Join(dir, "Dockerfile"), "FROM "+string(w.image)+"\nEXPOSE 9000 53/udp 8000/tcp\nCMD [\""+Program+"\", \"env\"]\n")
+		write(w, filepath.Join(dir, "Dockerfile"), "FROM "+string(w.image)+"\nEXPOSE 9000 53/udp 8000/tcp\nENTRYPOINT [\"/entry\", \"point\"]\nCMD [\""+Program+"\", \"env\"]\n")
 
 		image, err := w.e.Build(w.Context(), appliance.BuildSpec{App: w.app, Tag: w.tag("v1"), Dir: dir})
 		if err != nil {
@@ -30,6 +30,9 @@ var buildPromises = []promise{
 		}
 		if want := []string{Program, "env"}; !slices.Equal(info.Cmd, want) {
 			w.Errorf("command = %q, want %q", info.Cmd, want)
+		}
+		if want := []string{"/entry", "point"}; !slices.Equal(info.Entrypoint, want) {
+			w.Errorf("entrypoint = %q, want %q", info.Entrypoint, want)
 		}
 		if info.ID == "" || info.Size <= 0 {
 			w.Errorf("id = %q, size = %d, want both", info.ID, info.Size)

@@ -24,6 +24,10 @@ type Builder interface {
 	// Build makes req.Tag. The error of source that cannot be built names
 	// what is wrong with it and carries a hint.
 	Build(ctx context.Context, e appliance.Engine, req Request) (Result, error)
+
+	// Explain says what Build would do, in lines for people, and changes
+	// nothing. It uses neither req.Tag nor req.Out.
+	Explain(ctx context.Context, e appliance.Engine, req Request) ([]string, error)
 }
 
 // A Request is what a builder needs for one build.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/berthhq/berth/appliance"
 )
@@ -19,7 +20,7 @@ type Buildpacks struct{}
 // paths.
 const (
 	buildDir = "/tmp/build"    // the source, while it is built; /app when it is done
-	envDir   = "/build/env"    // memory only: the config, for buildpacks
+	planDir  = "/build/env"    // memory only: the config, and which buildpacks to use
 	cacheDir = "/cache"        // a volume of the app
 	released = "/app/.release" // what the buildpack said of the app
 	user     = "1000:1000"
@@ -32,7 +33,8 @@ func (Buildpacks) Name() string { return "buildpacks" }
 // buildpacks say themselves, inside the container.
 func (Buildpacks) Detect(fs.FS, Settings) (string, bool) { return "no Dockerfile", true }
 
-// Build runs the buildpacks over the source.
+// Build runs the buildpacks that are asked for over the source, or else the
+// built-in one that wants it.
 func (Buildpacks) Build(ctx context.Context, e appliance.Engine, req Request) (Result, error) {
 	source, err := os.OpenRoot(req.Source)
 	if err != nil {
@@ -44,7 +46,11 @@ func (Buildpacks) Build(ctx context.Context, e appliance.Engine, req Request) (R
 	if _, err := readProcfile(source.FS()); err != nil {
 		return Result{}, err
 	}
-	config, err := envTar(req.Env)
+	selected, err := selectBuildpacks(source.FS(), req)
+	if err != nil {
+		return Result{}, err
+	}
+	plan, err := planTar(selected, req.Env)
 	if err != nil {
 		return Result{}, err
 	}
@@ -57,11 +63,12 @@ func (Buildpacks) Build(ctx context.Context, e appliance.Engine, req Request) (R
 		Command:  []string{"/build/builder", string(req.App), req.Commit},
 		User:     user,
 		Mounts:   []appliance.Mount{{Volume: "cache", Path: cacheDir}},
-		Tmpfs:    []string{envDir},
-		Stdin:    bytes.NewReader(config),
+		Tmpfs:    []string{planDir},
+		Stdin:    bytes.NewReader(plan),
 		Out:      out,
 		Files:    files,
 		FilesDir: buildDir,
+		Fence:    req.Fence,
 		Collect:  released,
 		Commit:   &appliance.CommitSpec{Tag: req.Tag, Command: []string{"/start", "web"}, User: user, Dir: "/app"},
 	})
@@ -73,7 +80,7 @@ func (Buildpacks) Build(ctx context.Context, e appliance.Engine, req Request) (R
 		return Result{}, out.failure(run)
 	}
 	out.flush()
-	procfile, err := parseReleased(run.Collected)
+	procfile, config, err := parseReleased(run.Collected)
 	if err != nil {
 		return Result{}, err
 	}
@@ -81,29 +88,35 @@ func (Buildpacks) Build(ctx context.Context, e appliance.Engine, req Request) (R
 		return Result{}, appliance.WithHint(errors.New("built, but nothing says how to start it"),
 			"add a Procfile to the root of the repository with a line as in web: ./run.sh")
 	}
-	return Result{Image: req.Tag, Procfile: procfile, Port: DefaultPort, Stack: req.Stack}, nil
+	return Result{Image: req.Tag, Procfile: procfile, Config: config, Port: DefaultPort, Stack: req.Stack}, nil
 }
 
-// parseReleased reads the process types from what /build/builder wrote: YAML
-// of one known shape, in which every command is a single-quoted string.
-func parseReleased(text []byte) (appliance.Procfile, error) {
-	procfile := appliance.Procfile{}
-	within := false
-	for line := range bytes.Lines(text) {
-		line = bytes.TrimRight(line, "\n")
-		entry, indented := bytes.CutPrefix(line, []byte("  "))
+// parseReleased reads what /build/builder wrote: YAML of one known shape, two
+// mappings in which every value is a single-quoted string.
+func parseReleased(text []byte) (procfile appliance.Procfile, config map[string]string, err error) {
+	procfile, config = appliance.Procfile{}, map[string]string{}
+	var section string
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimRight(line, "\n")
+		entry, indented := strings.CutPrefix(line, "  ")
 		if !indented {
-			within = string(line) == "process_types:"
+			section = line
 			continue
 		}
-		if !within {
-			continue
+		name, value, ok := strings.Cut(entry, ": ")
+		if !ok || len(value) < 2 || value[0] != '\'' || value[len(value)-1] != '\'' {
+			ok = false
+		} else {
+			value = strings.ReplaceAll(value[1:len(value)-1], "''", "'")
 		}
-		name, command, ok := bytes.Cut(entry, []byte(": "))
-		if !ok || !processType.Match(name) || len(command) < 2 || command[0] != '\'' || command[len(command)-1] != '\'' {
-			return nil, fmt.Errorf("%s says %q, which is no process type", released, line)
+		switch {
+		case section == "process_types:" && ok && processType.MatchString(name):
+			procfile[name] = value
+		case section == "config_vars:" && ok && configKey.MatchString(name):
+			config[name] = value
+		case section == "process_types:" || section == "config_vars:":
+			return nil, nil, fmt.Errorf("%s says %q, which makes no sense as one of the %s", released, line, strings.TrimSuffix(strings.ReplaceAll(section, "_", " "), ":"))
 		}
-		procfile[string(name)] = string(bytes.ReplaceAll(command[1:len(command)-1], []byte("''"), []byte("'")))
 	}
-	return procfile, nil
+	return procfile, config, nil
 }

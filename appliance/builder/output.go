@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/berthhq/berth/appliance"
 	"github.com/berthhq/berth/appliance/progress"
@@ -16,6 +18,7 @@ const (
 	stepMark = "-----> "
 	warnMark = " !     "
 	indent   = "       "
+	endMark  = "\x1f" // of /build/builder: which of the buildpacks' programs failed
 )
 
 // An output takes what buildpacks print, which some indent themselves and
@@ -24,10 +27,19 @@ type output struct {
 	req   Request
 	line  []byte
 	warns []string // the latest warnings, while nothing else has followed them
+	last  string   // the latest line that is no warning
+	ended string   // what failed
+	given int      // bytes of lines
 }
 
-// maxLine is where a line without an end is cut: a build may print anything.
-const maxLine = 64 << 10
+// A build may print anything, and as long as it likes. maxLine is where a line
+// without an end is cut, maxWarns is how many warnings can be one error, and
+// maxOutput is how many bytes are given on.
+const (
+	maxLine   = 64 << 10
+	maxWarns  = 200
+	maxOutput = 16 << 20
+)
 
 func (o *output) Write(b []byte) (int, error) {
 	for part := range bytes.Lines(b) {
@@ -44,17 +56,59 @@ func (o *output) Write(b []byte) (int, error) {
 func (o *output) endLine() error {
 	line := strings.TrimRight(string(o.line), "\r\n")
 	o.line = o.line[:0]
+	if ended, ok := strings.CutPrefix(line, endMark); ok {
+		o.ended = ended
+		return nil
+	}
 	if warn, ok := cutMark(line, warnMark); ok {
+		if len(o.warns) == maxWarns {
+			o.giveWarns()
+		}
 		o.warns = append(o.warns, warn)
 		return nil
 	}
 	o.giveWarns()
+	if strings.TrimSpace(line) != "" {
+		o.last = line
+	}
+	if !o.room(line) {
+		return nil
+	}
 	if step, ok := strings.CutPrefix(line, stepMark); ok {
 		o.req.Step("%s", step)
 		return nil
 	}
 	_, err := fmt.Fprintln(o.req.Out, strings.TrimPrefix(line, indent))
 	return err
+}
+
+// room reports whether another line is given on, and says so when that ends.
+func (o *output) room(line string) bool {
+	if o.given > maxOutput {
+		return false
+	}
+	if o.given += len(line) + 1; o.given <= maxOutput {
+		return true
+	}
+	// As in giveWarns.
+	_, _ = fmt.Fprintf(o.req.Out, "… and more: of what a build prints, only the first %d MB are kept\n", maxOutput>>20)
+	return false
+}
+
+var escapes = regexp.MustCompile(`\x1b\[[0-9;]*[A-Za-z]`)
+
+// plainText is line without colours, in a length that fits into an error.
+func plainText(line string) string {
+	line = strings.TrimSpace(escapes.ReplaceAllString(line, ""))
+	if r := []rune(line); len(r) > 300 {
+		line = string(r[:300]) + "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, line)
 }
 
 // cutMark is CutPrefix that forgives the missing blanks of an empty line.
@@ -67,6 +121,9 @@ func cutMark(line, mark string) (string, bool) {
 
 func (o *output) giveWarns() {
 	for _, w := range o.warns {
+		if !o.room(w) {
+			break
+		}
 		if p, ok := o.req.Out.(*progress.Writer); ok {
 			p.Warn("%s", w)
 			continue
@@ -96,7 +153,7 @@ func (o *output) failure(run appliance.RunResult) error {
 	if len(o.line) > 0 {
 		_ = o.endLine() // as in flush
 	}
-	said := strings.TrimSpace(strings.Join(o.warns, "\n"))
+	said := strings.TrimSpace(escapes.ReplaceAllString(strings.Join(o.warns, "\n"), ""))
 	if run.Status == nothingRecognised || run.OOM {
 		o.flush()
 	}
@@ -107,10 +164,18 @@ func (o *output) failure(run appliance.RunResult) error {
 	case run.Status == nothingRecognised:
 		return errNothingRecognised()
 	case said == "":
-		return appliance.WithHint(fmt.Errorf("the build ended with status %d", run.Status),
+		what := o.ended
+		if what == "" {
+			what = fmt.Sprintf("the build ended with status %d", run.Status)
+		}
+		if last := plainText(o.last); last != "" {
+			what += ": " + last
+		}
+		return appliance.WithHint(errors.New(what),
 			"the lines above say why; run the same build step on your own machine to see it there")
 	}
 	what, advice, _ := strings.Cut(said, "\n")
+	what = plainText(what)
 	if advice = strings.TrimSpace(advice); advice == "" {
 		return errors.New(what)
 	}

@@ -70,12 +70,57 @@ func TestLastWarningOfAFailedBuildIsItsError(t *testing.T) {
 	}
 }
 
-func TestFailureWithoutAWordHasItsStatus(t *testing.T) {
-	_, _, err := say(t, saying{text: "line\n", result: appliance.RunResult{Status: 3}})
+func TestFailureWithoutAWordHasItsStatusAndTheLastLine(t *testing.T) {
+	for name, test := range map[string]struct{ text, want string }{
+		"of the build":      {"line\n\n", "the build ended with status 3: line"},
+		"of a buildpack":    {"\x1b[1;31mno disk\x1b[0m\r\n\x1fbin/compile of buildpack x ended with status 3\n", "bin/compile of buildpack x ended with status 3: no disk"},
+		"without any line":  {"", "the build ended with status 3"},
+		"that hides itself": {"a\x1b[2Kb\a" + strings.Repeat("é", 400), "the build ended with status 3: ab " + strings.Repeat("é", 297) + "…"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := say(t, saying{text: test.text, result: appliance.RunResult{Status: 3}})
 
-	if err == nil || err.Error() != "the build ended with status 3" || appliance.HintOf(err) == "" {
-		t.Errorf("error = %v, hint %q", err, appliance.HintOf(err))
+			if err == nil || err.Error() != test.want || appliance.HintOf(err) == "" {
+				t.Errorf("error = %v, want %s; hint %q", err, test.want, appliance.HintOf(err))
+			}
+		})
 	}
+}
+
+// A build that prints for ever must fill neither the memory nor the records.
+func TestOutputThatFillsEverythingIsCut(t *testing.T) {
+	for name, line := range map[string]string{"lines": strings.Repeat("x", 1023), "warnings": " !     " + strings.Repeat("x", 1016)} {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			p := progress.New(&out)
+			lines := strings.NewReader(strings.Repeat(line+"\n", 20<<10) + " !     it broke\n")
+
+			_, err := builder.Buildpacks{}.Build(t.Context(), printing{text: lines}, builder.Request{
+				App: "blog", Tag: "t", Source: source(t, map[string]string{"x": "y"}), Stack: "s", Out: p, Step: p.Step,
+			})
+
+			if out.Len() > 17<<20 || !strings.Contains(out.String(), "only the first 16 MB are kept") {
+				t.Errorf("%d bytes of output", out.Len())
+			}
+			if err == nil || !strings.Contains(err.Error()+appliance.HintOf(err), "it broke") {
+				t.Errorf("error = %.300v", err)
+			}
+		})
+	}
+}
+
+// A printing is an engine whose run prints a lot and fails.
+type printing struct {
+	appliance.Engine
+	text io.Reader
+}
+
+func (p printing) Run(_ context.Context, spec appliance.RunSpec) (appliance.RunResult, error) {
+	if _, err := io.Copy(io.Discard, spec.Files); err != nil {
+		return appliance.RunResult{}, err
+	}
+	_, err := io.Copy(spec.Out, p.text)
+	return appliance.RunResult{Status: 1}, err
 }
 
 func TestBuildWithoutEnoughMemorySaysSo(t *testing.T) {

@@ -108,18 +108,33 @@ var configKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // envTar packs the app's config the way that buildpacks want it: a file per
 // key, which holds the value as it is.
-func envTar(env map[string]string) ([]byte, error) {
-	var b bytes.Buffer
-	tw := tar.NewWriter(&b)
-	for _, key := range slices.Sorted(maps.Keys(env)) {
+func envTar(env map[string]string) ([]byte, error) { return smallTar("", env, nil) }
+
+// planTar packs what /build/builder reads before it begins: the app's config,
+// as envTar has it, in config, and which buildpacks to use.
+func planTar(s selection, env map[string]string) ([]byte, error) {
+	return smallTar("config/", env, map[string][]byte{"plan": s.plan()})
+}
+
+func smallTar(dir string, env map[string]string, more map[string][]byte) ([]byte, error) {
+	files := maps.Clone(more)
+	if files == nil {
+		files = map[string][]byte{}
+	}
+	for key, value := range env {
 		if !configKey.MatchString(key) {
 			return nil, fmt.Errorf("%w config key %q", appliance.ErrInvalid, key)
 		}
-		h := &tar.Header{Name: key, Typeflag: tar.TypeReg, Mode: 0o600, Uid: uid, Gid: gid, Size: int64(len(env[key]))}
+		files[dir+key] = []byte(value)
+	}
+	var b bytes.Buffer
+	tw := tar.NewWriter(&b)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		h := &tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o600, Uid: uid, Gid: gid, Size: int64(len(files[name]))}
 		if err := tw.WriteHeader(h); err != nil {
 			return nil, err
 		}
-		if _, err := io.WriteString(tw, env[key]); err != nil {
+		if _, err := tw.Write(files[name]); err != nil {
 			return nil, err
 		}
 	}

@@ -79,6 +79,10 @@ func (l looker) Build(_ context.Context, _ appliance.Engine, req builder.Request
 	return builder.Result{}, errLooked
 }
 
+func (looker) Explain(context.Context, appliance.Engine, builder.Request) ([]string, error) {
+	return nil, errLooked
+}
+
 var errLooked = errors.New("looked")
 
 func TestSourceHasFilesAsTheyWereCommitted(t *testing.T) {

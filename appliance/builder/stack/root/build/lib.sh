@@ -37,3 +37,7 @@ export_env() {
 		done
 	done
 }
+
+# last_line prints the last line of what it reads, without what would move a
+# terminal's cursor.
+last_line() { sed 's/\x1b\[[0-9;]*[A-Za-z]//g' | grep -v '^[[:space:]]*$' | tail -n 1 | tr -dc '[:print:]' | head -c 300; }

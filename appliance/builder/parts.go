@@ -10,11 +10,13 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
+	"time"
 )
 
-// stackFiles are the Dockerfiles of the stack, make/, which they call, and
-// root/, which is laid over it all: /start, /exec, and /build with the
-// buildpacks.
+// stackFiles are the Dockerfiles of the stack and its base, make/, which they
+// call, and root/, which is laid over it all: /start, /exec, and /build with
+// the buildpacks.
 //
 //go:embed stack
 var stackFiles embed.FS
@@ -30,57 +32,11 @@ type part struct {
 	from string
 }
 
+// parts are what the stack is built of, on its base.
 func (s Stack) parts() (parts, error) {
-	head := "debian.Dockerfile"
-	if s.Base != "" {
-		head = "registry.Dockerfile"
-	}
-	var ps parts
-	var dockerfile []byte
-	for _, half := range []string{head, "common.Dockerfile"} {
-		text, err := stackFiles.ReadFile("stack/" + half)
-		if err != nil {
-			return nil, err
-		}
-		dockerfile = append(dockerfile, text...)
-	}
-	ps = append(ps, part{name: "Dockerfile", mode: 0o644, text: dockerfile})
-
-	dpkg, err := stackFiles.ReadFile("stack/dpkg.cfg")
+	ps, err := s.context("common.Dockerfile", "root", "make/user.sh", "make/trust.sh")
 	if err != nil {
 		return nil, err
-	}
-	ps = append(ps, part{name: "dpkg.cfg", mode: 0o644, text: dpkg})
-
-	files, err := fs.Sub(stackFiles, "stack")
-	if err != nil {
-		return nil, err
-	}
-	for _, dir := range []string{"make", "root"} {
-		err := fs.WalkDir(files, dir, func(name string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
-				return err
-			}
-			text, err := fs.ReadFile(files, name)
-			// An embedded file has no mode of its own. All of these are scripts.
-			ps = append(ps, part{name: name, mode: 0o755, text: text})
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-
-	authorities := s.CAs
-	if authorities == "" {
-		authorities = DefaultCAs
-	}
-	cas, err := filepath.Glob(filepath.Join(authorities, "*.crt"))
-	if err != nil {
-		return nil, err
-	}
-	for _, ca := range cas {
-		ps = append(ps, part{name: path.Join("ca", filepath.Base(ca)), mode: 0o644, from: ca})
 	}
 	binary := s.Binary
 	if binary == "" {
@@ -89,6 +45,57 @@ func (s Stack) parts() (parts, error) {
 		}
 	}
 	return append(ps, part{name: "berth", mode: 0o755, from: binary}), nil
+}
+
+// baseParts are what the machine's own base is built of.
+func (s Stack) baseParts() (parts, error) {
+	return s.context("debian.Dockerfile", "dpkg.cfg", "make/packages.sh", "make/tool.sh", "make/node.sh", "make/go.sh", "make/version.sh")
+}
+
+// context returns a Dockerfile of the stack, what else of the stack's files it
+// needs, and the machine's certificate authorities.
+func (s Stack) context(dockerfile string, names ...string) (ps parts, err error) {
+	files, err := fs.Sub(stackFiles, "stack")
+	if err != nil {
+		return nil, err
+	}
+	text, err := fs.ReadFile(files, dockerfile)
+	if err != nil {
+		return nil, err
+	}
+	ps = append(ps, part{name: "Dockerfile", mode: 0o644, text: text})
+	for _, name := range names {
+		err := fs.WalkDir(files, name, func(name string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			text, err := fs.ReadFile(files, name)
+			// An embedded file has no mode of its own.
+			mode := fs.FileMode(0o755)
+			if path.Ext(name) == ".cfg" {
+				mode = 0o644
+			}
+			ps = append(ps, part{name: name, mode: mode, text: text})
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	authorities := s.CAs
+	if authorities == "" {
+		authorities = DefaultCAs
+	}
+	cas, err := filepath.Glob(filepath.Join(authorities, "*.crt"))
+	for _, ca := range cas {
+		ps = append(ps, part{name: path.Join("ca", filepath.Base(ca)), mode: 0o644, from: ca})
+	}
+	return ps, err
+}
+
+// without returns the parts that are not in a directory.
+func (ps parts) without(dir string) parts {
+	return slices.DeleteFunc(slices.Clone(ps), func(p part) bool { return path.Dir(p.name) == dir })
 }
 
 func (p part) open() (io.ReadCloser, error) {
@@ -154,5 +161,12 @@ func (p part) write(name string) error {
 		f.Close()
 		return err
 	}
-	return f.Close()
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Chtimes(name, epoch, epoch)
 }
+
+// epoch is the date of the files that we bring: that of today would make each
+// build of the same stack another one.
+var epoch = time.Date(2013, 6, 8, 0, 0, 0, 0, time.UTC)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"regexp"
 
 	"github.com/berthhq/berth/appliance"
 )
@@ -12,7 +13,8 @@ import (
 // on.
 type Stack struct {
 	Instance string          // the names of its images start with it: "berth"
-	Base     appliance.Image // a registry's image to use in place of the one that Import made
+	Base     appliance.Image // somebody else's image to use in place of this machine's own base
+	Edition  string          // another one has packages, or the image, fetched anew
 	Binary   string          // the berth binary to put into it; the running one if ""
 	CAs      string          // the directory of the machine's extra certificate authorities, *.crt; DefaultCAs if ""
 }
@@ -20,6 +22,37 @@ type Stack struct {
 // DefaultCAs is where Debian and Ubuntu keep certificate authorities that the
 // administrator of the machine has added.
 const DefaultCAs = "/usr/local/share/ca-certificates"
+
+// OwnStack is what people call the stack that the machine makes itself.
+const OwnStack = "debian-12"
+
+// StackVersion is the label of a stack's image that says what it is:
+// "debian-12.11-20250517-3f2a1c9e", or the name of somebody else's image.
+const StackVersion = "berth.stack.version"
+
+var (
+	herokuStack = regexp.MustCompile(`^heroku-([0-9]{2})$`)
+
+	// What Docker allows in a reference, roughly: what it does not know it
+	// refuses itself, but nothing here can be taken for an option.
+	imageName = regexp.MustCompile(`^[a-z0-9][A-Za-z0-9._/:@-]{0,250}$`)
+)
+
+// ParseStack checks that s can name a stack, and returns the image that is
+// its base: "" for the machine's own. Heroku's names stand for its images.
+func ParseStack(s string) (appliance.Image, error) {
+	if s == OwnStack {
+		return "", nil
+	}
+	if m := herokuStack.FindStringSubmatch(s); m != nil {
+		return appliance.Image("heroku/heroku:" + m[1] + "-build"), nil
+	}
+	if !imageName.MatchString(s) {
+		return "", appliance.WithHint(fmt.Errorf("%w stack %.80q", appliance.ErrInvalid, s),
+			"name this machine's own, "+OwnStack+", or one of Heroku's, as heroku-24, or an image of a registry, as in heroku/heroku:24-build")
+	}
+	return appliance.Image(s), nil
+}
 
 // BaseImage is what Import makes.
 func (s Stack) BaseImage() appliance.Image { return appliance.Image(s.Instance + "/base:debian-12") }

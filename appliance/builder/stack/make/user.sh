@@ -1,9 +1,17 @@
 #!/bin/sh
-# user.sh makes the user of all apps, where the base image has none of that
-# number, and what belongs to it.
+# user.sh makes the user of all apps, where the image has none of that number,
+# and what belongs to it. It is the first to run on an image of somebody else's,
+# so it says what that lacks.
 set -eu
-getent group 1000 >/dev/null || groupadd --gid 1000 app
-getent passwd 1000 >/dev/null ||
-	useradd --uid 1000 --gid 1000 --home-dir /app --no-create-home --shell /bin/bash app
+missing=
+for tool in awk bash env find grep gzip head id install mktemp paste sed sha256sum sort tail tar timeout tr; do
+	command -v "$tool" >/dev/null || missing="$missing $tool"
+done
+if [ "$missing" ]; then
+	echo "the image lacks what building needs:$missing"
+	exit 1
+fi
+grep -q '^[^:]*:[^:]*:1000:' /etc/group || echo 'app:x:1000:' >>/etc/group
+grep -q '^[^:]*:[^:]*:1000:' /etc/passwd || echo 'app:x:1000:1000::/app:/bin/bash' >>/etc/passwd
 install -d -o 1000 -g 1000 /app /cache /tmp/build
 install -d -m 1777 /build/env

@@ -1,0 +1,15 @@
+#!/bin/bash
+# version.sh writes what the stack consists of, and what it is called after
+# that: the Debian release, the day of its newest package, and a digest of the
+# list. The same packages give the same name.
+set -euo pipefail
+cd /build/stack
+{
+	# shellcheck disable=SC2016 # dpkg's own
+	dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\n' | sed -n 's/^installed //p'
+	echo "node $(node --version)"
+	echo "npm $(npm --version)"
+	go version | awk '{ print $2, $4 }'
+} | LC_ALL=C sort >packages
+printf 'debian-%s-%s-%.8s\n' "$(</etc/debian_version)" "$(date -u -d "@$(<epoch)" +%Y%m%d)" "$(sha256sum <packages)" >version
+touch -d "@$(<epoch)" packages version .

@@ -116,7 +116,11 @@ func (g *Gateway) receivePack(ctx context.Context, s ssh.Session, actor applianc
 	if err != nil {
 		return err
 	}
-	err = g.Pipeline.Repos.ReceivePack(ctx, app, s, s, s.Stderr(), "BERTH_PUSH="+token)
+	limit, err := g.Pipeline.PushLimit(ctx, app)
+	if err != nil {
+		return err
+	}
+	err = g.Pipeline.Repos.ReceivePack(ctx, app, limit, s, s, s.Stderr(), "BERTH_PUSH="+token)
 	return gitStatus(err)
 }
 
@@ -200,7 +204,7 @@ func (g *Gateway) hook(s ssh.Session, token, quarantine string) error {
 	if err != nil {
 		return err
 	}
-	branch, err := g.Store.AppSetting(push.ctx, push.app, command.DeployBranchSetting)
+	branch, err := g.Pipeline.Property(push.ctx, push.app, pipeline.DeployBranchSetting)
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ func TestSettleWaitsForTheGitThatChangesARepository(t *testing.T) {
 	stdin, client := io.Pipe()
 	shown, stdout := io.Pipe()
 	done := make(chan error, 1)
-	go func() { done <- w.ReceivePack(t.Context(), "blog", stdin, stdout, io.Discard) }()
+	go func() { done <- w.ReceivePack(t.Context(), "blog", limit, stdin, stdout, io.Discard) }()
 	if _, err := shown.Read(make([]byte, 1)); err != nil { // it has begun
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -106,8 +107,9 @@ func (r Repos) InstallHook(program string, args ...string) error {
 
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-// ReceivePack serves one push. The pre-receive hook sees env.
-func (r Repos) ReceivePack(ctx context.Context, app appliance.AppName, stdin io.Reader, stdout, stderr io.Writer, env ...string) error {
+// ReceivePack serves one push of at most limit bytes, packed. The pre-receive
+// hook sees env.
+func (r Repos) ReceivePack(ctx context.Context, app appliance.AppName, limit int64, stdin io.Reader, stdout, stderr io.Writer, env ...string) error {
 	held, err := r.hold()
 	if err != nil {
 		return err
@@ -118,6 +120,7 @@ func (r Repos) ReceivePack(ctx context.Context, app appliance.AppName, stdin io.
 		"-c", "receive.denyDeleteCurrent=ignore", // the hook refuses it, in words
 		"-c", "receive.autogc=false", // it would keep the client waiting
 		"-c", "receive.advertisePushOptions=false",
+		"-c", "receive.maxInputSize=" + strconv.FormatInt(limit, 10),
 		"receive-pack", r.Path(app),
 	}
 	cmd := r.command(ctx, env, args...)
@@ -152,6 +155,20 @@ func serve(cmd *exec.Cmd, stdin io.Reader, stdout, stderr io.Writer) error {
 func (r Repos) SetHead(ctx context.Context, app appliance.AppName, branch string) error {
 	_, err := r.output(ctx, r.Path(app), nil, "symbolic-ref", "HEAD", "refs/heads/"+branch)
 	return err
+}
+
+// Head returns the branch that a clone checks out, or "" if it has no commit.
+func (r Repos) Head(ctx context.Context, app appliance.AppName) (string, error) {
+	out, err := r.output(ctx, r.Path(app), nil, "symbolic-ref", "--quiet", "HEAD")
+	if err != nil {
+		return "", err
+	}
+	branch := strings.TrimPrefix(strings.TrimSpace(string(out)), headsRef)
+	commit, err := r.Branch(ctx, app, branch)
+	if commit == "" {
+		return "", err
+	}
+	return branch, err
 }
 
 // Branch returns the commit that a branch is at, or "" if there is none.

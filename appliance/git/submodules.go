@@ -28,8 +28,13 @@ func (r Repos) Submodules(ctx context.Context, app appliance.AppName, commit, qu
 }
 
 // ArchiveSubmodule fetches a submodule and writes its files to w as a tar
-// stream. It returns the submodules that it has itself.
-func (r Repos) ArchiveSubmodule(ctx context.Context, s Submodule, w io.Writer) ([]Submodule, error) {
+// stream. It returns the submodules that it has itself. It gives up when the
+// repository has more than limit bytes.
+func (r Repos) ArchiveSubmodule(ctx context.Context, s Submodule, access Access, limit int64, w io.Writer) ([]Submodule, error) {
+	remote, err := followable(s.URL, s.Path, access)
+	if err != nil {
+		return nil, err
+	}
 	dir, err := os.MkdirTemp(r.Dir, ".submodule-")
 	if err != nil {
 		return nil, err
@@ -38,9 +43,13 @@ func (r Repos) ArchiveSubmodule(ctx context.Context, s Submodule, w io.Writer) (
 	if err := r.init(ctx, dir); err != nil {
 		return nil, err
 	}
-	if err := r.fetch(ctx, dir, s); err != nil {
-		return nil, appliance.WithHint(fmt.Errorf("fetch submodule %s from %s: %w", s.Path, redact(s.URL), err),
-			"the machine must be able to clone it: a public https:// address can be read by everyone")
+	err = bounded(ctx, dir, limit, func(ctx context.Context) error { return r.fetch(ctx, dir, s, remote, access) })
+	if err != nil {
+		hint := "the machine must be able to clone it: a public https:// address can be read by everyone"
+		if more := appliance.HintOf(err); more != "" {
+			hint = more
+		}
+		return nil, appliance.WithHint(fmt.Errorf("fetch submodule %s from %s: %w", s.Path, remote, err), hint)
 	}
 	var stderr bytes.Buffer
 	cmd := r.command(ctx, nil, "--git-dir", dir, "archive", "--format=tar", s.Commit)
@@ -53,14 +62,12 @@ func (r Repos) ArchiveSubmodule(ctx context.Context, s Submodule, w io.Writer) (
 
 // fetch gets the one commit, or, from a server that gives out no single
 // commits, everything.
-func (r Repos) fetch(ctx context.Context, dir string, s Submodule) error {
-	// A host that sends nothing for a minute is given up.
-	fetch := []string{"-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=60", "fetch", "--quiet"}
-	_, err := r.output(ctx, dir, nil, append(fetch, "--depth=1", "--no-tags", "--", s.URL, s.Commit)...)
-	if err == nil || ctx.Err() != nil {
+func (r Repos) fetch(ctx context.Context, dir string, s Submodule, remote Remote, access Access) error {
+	_, err := r.far(ctx, dir, remote, access, "fetch", "--quiet", "--depth=1", "--no-tags", "--", remote.url, s.Commit)
+	if err == nil || ctx.Err() != nil || asReach(err) {
 		return err
 	}
-	_, err = r.output(ctx, dir, nil, append(fetch, "--", s.URL, "+refs/*:refs/*")...)
+	_, err = r.far(ctx, dir, remote, access, "fetch", "--quiet", "--", remote.url, "+refs/*:refs/*")
 	return err
 }
 
@@ -86,7 +93,8 @@ func (r Repos) submodules(ctx context.Context, dir string, objects []string, com
 		return nil, err
 	}
 	for i, s := range list {
-		if list[i].URL, err = followable(urls[s.Path], s.Path); err != nil {
+		list[i].URL = urls[s.Path]
+		if _, err := followable(urls[s.Path], s.Path, Access{}); err != nil {
 			return nil, err
 		}
 	}
@@ -119,33 +127,33 @@ func (r Repos) moduleURLs(ctx context.Context, dir string, objects []string, com
 	return byPath, nil
 }
 
-var scpLike = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*@([A-Za-z0-9][A-Za-z0-9.-]*):/?([^-/].*)$`)
-
-// followable returns the address over HTTP that raw stands for. What names a
-// repository for SSH is asked for over HTTPS, where public ones are found too:
-// the machine's own SSH keys are not for what a repository says. Everything
-// else, such as a path or a transport of its own, is refused.
-func followable(raw, where string) (string, error) {
+// followable returns the repository that raw stands for. What names one for
+// SSH is asked for over HTTPS, where public ones are found too, unless there is
+// a deploy key and an admin has allowed the host: the machine's own SSH keys
+// are not for what a repository says. Everything else, such as a path or a
+// transport of its own, is refused.
+func followable(raw, where string, access Access) (Remote, error) {
+	asked := raw
+	if u, err := url.Parse(raw); err == nil && u.Scheme == "git" {
+		asked = (&url.URL{Scheme: "https", Host: u.Hostname(), Path: u.Path}).String()
+	}
+	remote, err := ParseRemote(asked)
+	if err != nil {
+		return remote, appliance.WithHint(fmt.Errorf("%w URL of submodule %s: %q", appliance.ErrInvalid, where, redact(raw)),
+			"use a full https:// address in .gitmodules")
+	}
+	if remote.scheme != "ssh" || len(access.Keys) > 0 && len(access.Hosts[remote.host]) > 0 {
+		return remote, nil
+	}
+	host, _ := splitHost(remote.host)
+	path := ""
 	if m := scpLike.FindStringSubmatch(raw); m != nil {
-		return "https://" + m[1] + "/" + m[2], nil
+		path = "/" + m[3]
+	} else if u, err := url.Parse(raw); err == nil {
+		path = u.Path
 	}
-	u, err := url.Parse(raw)
-	if err == nil && u.Hostname() != "" && !strings.HasPrefix(u.Host, "-") {
-		switch u.Scheme {
-		case "http", "https":
-			return raw, nil
-		case "ssh", "git":
-			return (&url.URL{Scheme: "https", Host: u.Hostname(), Path: u.Path}).String(), nil
-		}
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
 	}
-	return "", appliance.WithHint(fmt.Errorf("%w URL of submodule %s: %q", appliance.ErrInvalid, where, raw),
-		"use a full https:// address in .gitmodules")
-}
-
-// redact removes a password from a URL that is about to be shown.
-func redact(raw string) string {
-	if u, err := url.Parse(raw); err == nil {
-		return u.Redacted()
-	}
-	return raw
+	return ParseRemote((&url.URL{Scheme: "https", Host: host, Path: path}).String())
 }

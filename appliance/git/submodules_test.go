@@ -21,7 +21,7 @@ func (w *world) fetch(m git.Submodule, files map[string]string) {
 	w.t.Helper()
 	var inner []git.Submodule
 	got := archived(w.t, func(b io.Writer) (err error) {
-		inner, err = w.ArchiveSubmodule(w.t.Context(), m, b)
+		inner, err = w.ArchiveSubmodule(w.t.Context(), m, anywhere, limit, b)
 		return err
 	})
 	for name, content := range got {
@@ -120,7 +120,7 @@ func TestSubmoduleURLsThatWouldReachThisMachineAreRefused(t *testing.T) {
 				t.Errorf("submodules = %v, %v, want ErrInvalid with what to do", modules, err)
 			}
 			// Even a caller that did not ask first gets nowhere.
-			if _, err := w.ArchiveSubmodule(t.Context(), git.Submodule{Path: "lib", URL: url, Commit: strings.Repeat("1", 40)}, io.Discard); err == nil {
+			if _, err := w.ArchiveSubmodule(t.Context(), git.Submodule{Path: "lib", URL: url, Commit: strings.Repeat("1", 40)}, anywhere, limit, io.Discard); err == nil {
 				t.Error("it was fetched")
 			}
 			if _, err := os.Stat(marker); err == nil {
@@ -131,7 +131,6 @@ func TestSubmoduleURLsThatWouldReachThisMachineAreRefused(t *testing.T) {
 }
 
 func TestSubmoduleURLsForSSHAreFetchedOverHTTPS(t *testing.T) {
-	w := newWorld(t)
 	for url, want := range map[string]string{
 		"git@github.com:a/b.git":            "https://github.com/a/b.git",
 		"git@github.com:/a/b.git":           "https://github.com/a/b.git",
@@ -141,17 +140,26 @@ func TestSubmoduleURLsForSSHAreFetchedOverHTTPS(t *testing.T) {
 		"https://github.com:8443/a/b.git":   "https://github.com:8443/a/b.git",
 		"http://github.com/a%20b.git":       "http://github.com/a%20b.git",
 	} {
-		w.must(os.RemoveAll(w.path("work", ".gitmodules")))
-		w.git("read-tree", "--empty")
-		w.submodule(git.Submodule{Path: "lib", URL: url, Commit: strings.Repeat("1", 40)})
-		w.git("commit", "-q", "--allow-empty", "-m", "t")
-		commit := w.give(w.git("rev-parse", "HEAD"))
-
-		modules, err := w.Submodules(t.Context(), "blog", commit, "")
-
-		if err != nil || len(modules) != 1 || modules[0].URL != want {
-			t.Errorf("%s: submodules = %v, %v, want %s", url, modules, err, want)
+		if got, err := git.Followed(url, git.Access{}); err != nil || got != want {
+			t.Errorf("%s is fetched from %q, %v, want %s", url, got, err, want)
 		}
+	}
+}
+
+// Only to a host that an admin has allowed, and only with a key made for that.
+func TestSubmoduleURLsForSSHAreFetchedOverSSHWithADeployKey(t *testing.T) {
+	const url = "ssh://git@git.example.org:2222/a/b.git"
+	hosts := map[string][]string{"[git.example.org]:2222": {"ssh-ed25519 AAAA"}}
+	for want, access := range map[string]git.Access{
+		url:                               {Keys: []string{"key"}, Hosts: hosts},
+		"https://git.example.org/a/b.git": {Hosts: hosts},
+	} {
+		if got, err := git.Followed(url, access); err != nil || got != want {
+			t.Errorf("it is fetched from %q, %v, want %s", got, err, want)
+		}
+	}
+	if got, err := git.Followed(url, git.Access{Keys: []string{"key"}}); err != nil || !strings.HasPrefix(got, "https://") {
+		t.Errorf("it is fetched from %q, %v, want HTTPS: nobody knows the host's key", got, err)
 	}
 }
 
@@ -235,12 +243,12 @@ func TestErrorOfASubmoduleHidesItsPassword(t *testing.T) {
 	t.Cleanup(s.Close)
 	url := strings.Replace(s.URL, "http://", "http://ada:hunter2@", 1) + "/lib.git"
 
-	_, err := w.ArchiveSubmodule(t.Context(), git.Submodule{Path: "lib", URL: url, Commit: strings.Repeat("1", 40)}, io.Discard)
+	_, err := w.ArchiveSubmodule(t.Context(), git.Submodule{Path: "lib", URL: url, Commit: strings.Repeat("1", 40)}, anywhere, limit, io.Discard)
 
 	if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "fetch submodule lib") {
 		t.Errorf("error = %v, want one without the password", err)
 	}
-	_, err = w.ArchiveSubmodule(t.Context(), git.Submodule{Path: "lib", URL: "http://ada:hunter2@127.0.0.1:1/lib.git", Commit: strings.Repeat("1", 40)}, io.Discard)
+	_, err = w.ArchiveSubmodule(t.Context(), git.Submodule{Path: "lib", URL: "http://ada:hunter2@127.0.0.1:1/lib.git", Commit: strings.Repeat("1", 40)}, anywhere, limit, io.Discard)
 	if err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("error = %v, want one without the password", err)
 	}
@@ -258,7 +266,7 @@ func TestRedirectToAnotherTransportIsNotFollowed(t *testing.T) {
 	commit := w.give(w.commit())
 	w.git("--git-dir", w.Path("blog"), "update-server-info")
 
-	_, err := w.ArchiveSubmodule(t.Context(), git.Submodule{Path: "lib", URL: s.URL + "/lib.git", Commit: commit}, io.Discard)
+	_, err := w.ArchiveSubmodule(t.Context(), git.Submodule{Path: "lib", URL: s.URL + "/lib.git", Commit: commit}, anywhere, limit, io.Discard)
 
 	if err == nil {
 		t.Error("it was fetched from this machine's files")
@@ -276,7 +284,7 @@ func TestSubmoduleOfAHostThatHangsEndsWithThePush(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		_, err := w.ArchiveSubmodule(ctx, git.Submodule{Path: "lib", URL: s.URL + "/x", Commit: strings.Repeat("1", 40)}, io.Discard)
+		_, err := w.ArchiveSubmodule(ctx, git.Submodule{Path: "lib", URL: s.URL + "/x", Commit: strings.Repeat("1", 40)}, anywhere, limit, io.Discard)
 		ended <- err
 	}()
 	<-asked

@@ -63,6 +63,11 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
+// anywhere is what an admin may reach, and limit more than any repository has.
+var anywhere = git.Access{Anywhere: true}
+
+const limit = 1 << 30
+
 func (w *world) path(elem ...string) string {
 	return filepath.Join(append([]string{w.dir}, elem...)...)
 }

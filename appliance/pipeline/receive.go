@@ -69,7 +69,15 @@ func (r *run) receive(ctx context.Context, push Push) (source *Source, err error
 // unpack writes the commit's files, and those of its submodules, to the
 // source's directory.
 func (r *run) unpack(ctx context.Context, source *Source, push Push) error {
-	err := extract(source, "", func(w io.Writer) error {
+	limit, err := r.limit(ctx, push.App, "push", source.Dir)
+	if err != nil {
+		return err
+	}
+	access, err := r.Access(ctx, push.App)
+	if err != nil {
+		return err
+	}
+	err = extract(source, "", limit, func(w io.Writer) error {
 		return r.Repos.Archive(ctx, push.App, push.Commit, push.Quarantine, w)
 	})
 	if err != nil {
@@ -86,8 +94,8 @@ func (r *run) unpack(ctx context.Context, source *Source, push Push) error {
 		module := modules[0]
 		r.progress.Detail("submodule %s at %.7s", module.Path, module.Commit)
 		var inner []git.Submodule
-		err := extract(source, module.Path, func(w io.Writer) (err error) {
-			inner, err = r.Repos.ArchiveSubmodule(ctx, module, w)
+		err := extract(source, module.Path, limit, func(w io.Writer) (err error) {
+			inner, err = r.Repos.ArchiveSubmodule(ctx, module, access, limit.repository(), w)
 			return err
 		})
 		if err != nil {
@@ -99,11 +107,23 @@ func (r *run) unpack(ctx context.Context, source *Source, push Push) error {
 		}
 		modules = modules[1:]
 	}
+	return r.keepGitDir(ctx, source, push)
+}
+
+// keepGitDir gives the source its history, if the app was told to have it.
+func (r *run) keepGitDir(ctx context.Context, source *Source, push Push) error {
+	keep, err := r.Property(ctx, push.App, KeepGitDirSetting)
+	if err != nil || keep != "true" {
+		return err
+	}
+	if err := r.Repos.WriteGitDir(ctx, push.App, push.Commit, push.Branch, push.Quarantine, filepath.Join(source.Dir, ".git")); err != nil {
+		return fmt.Errorf("keep .git: %w", err)
+	}
 	return nil
 }
 
 // extract unpacks at path, within the source, what archive writes.
-func extract(source *Source, path string, archive func(io.Writer) error) error {
+func extract(source *Source, path string, limit *limit, archive func(io.Writer) error) error {
 	pr, pw := io.Pipe()
 	archived := make(chan error, 1)
 	go func() {
@@ -111,7 +131,7 @@ func extract(source *Source, path string, archive func(io.Writer) error) error {
 		pw.CloseWithError(err)
 		archived <- err
 	}()
-	n, err := untar(source.Dir, path, pr)
+	n, err := untar(source.Dir, path, limit, pr)
 	source.files += n
 	pr.CloseWithError(err) // nobody reads any more
 	// If unpacking stopped, git says only that nobody reads what it writes. If

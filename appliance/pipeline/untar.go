@@ -9,10 +9,10 @@ import (
 	"path"
 )
 
-// untar unpacks files, directories and symbolic links at sub, under dir, and
-// returns how many files there were. os.Root sees to it that nothing is
+// untar unpacks files, directories and symbolic links at sub, under dir, for
+// as long as limit lets it, and returns how many files there were. os.Root sees to it that nothing is
 // written through a link that leads out of dir.
-func untar(dir, sub string, r io.Reader) (files int, err error) {
+func untar(dir, sub string, limit *limit, r io.Reader) (files int, err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return 0, err
@@ -29,6 +29,9 @@ func untar(dir, sub string, r io.Reader) (files int, err error) {
 			return files, err
 		}
 		name := path.Join(sub, h.Name)
+		if err := limit.add(name, h.Size); err != nil {
+			return files, err
+		}
 		switch h.Typeflag {
 		case tar.TypeDir:
 			err = root.MkdirAll(name, 0o755)

@@ -1,0 +1,7 @@
+package git
+
+// Followed returns the address that a submodule is fetched from.
+func Followed(raw string, access Access) (string, error) {
+	remote, err := followable(raw, "lib", access)
+	return remote.url, err
+}

@@ -3,33 +3,45 @@
 # is fetched and nothing copied; else one from the npm registry.
 # shellcheck disable=SC2154 # build and cache are compile's
 
-semver=$(dirname "$(realpath "$(command -v npm)")")/../node_modules/semver
-
-# semver CALL VERSION-OR-RANGE… prints what npm's own semver says.
-semver() { node -p 'require(process.argv[1])[process.argv[2]](...process.argv.slice(3))' "$semver" "$@"; }
-
 # use_node RANGE puts the app's Node.js first on PATH.
 use_node() {
-	local range=$1 version arch
+	local range=$1 version arch prefix
 	version=$(node --version)
 	if [[ ! $range ]]; then
 		step "Using Node.js ${version#v} of the stack (package.json names none in engines.node)"
-		return
-	fi
-	[[ $(semver validRange "$range") != null ]] ||
+	elif [[ $(semver validRange "$range") == null ]]; then
 		fail "engines.node in package.json is \"$range\", which is no range of versions" \
-			"set it to one, as in \"node\": \"${version%%.*}.x\"" 
-	if [[ $(semver satisfies "$version" "$range") == true ]]; then
+			"set it to one, as in \"node\": \"${version%%.*}.x\""
+	elif [[ $(semver satisfies "$version" "$range") == true ]]; then
 		step "Using Node.js ${version#v} of the stack (engines.node is $range)"
-		return
+	else
+		own_node "$range"
 	fi
-	version=
+
+	# Modules with native code compile against the headers that are here. npm
+	# has passed this on under two names.
+	prefix=${own_prefix:-$(dirname "$(dirname "$(realpath "$(command -v node)")")")}
+	if (($(npm_major) < 11)); then
+		export npm_config_nodedir=$prefix
+	else
+		export npm_package_config_node_gyp_nodedir=$prefix
+	fi
+}
+
+# npm_version does not start npm to ask it.
+npm_version() { jq -r .version "$(dirname "$(realpath "$(command -v npm)")")/../package.json"; }
+
+npm_major() { npm_version | cut -d. -f1; }
+
+# own_node RANGE installs a Node.js for this app.
+own_node() {
+	local range=$1 version='' arch
 	# What was chosen for this range stays, so that a build needs no network.
 	[[ ! -f $cache/node/.range || $(<"$cache/node/.range") != "$range" ]] || version=$(<"$cache/node/.version")
 	if [[ ! $version ]]; then
 		arch=$(uname -m)
 		case $arch in x86_64) arch=x64 ;; aarch64) arch=arm64 ;; esac
-		version=$(npm view --json "node-linux-$arch@$range" version 2>/dev/null | jq -r 'if type == "array" then .[] else strings end' | sort -V | tail -n 1) || true
+		version=$(newest "node-linux-$arch" "$range") || true
 		[[ $version ]] ||
 			fail "there is no Node.js for engines.node \"$range\"" \
 				'set engines.node in package.json to a version that was released, as in "node": "22.x", or remove it'
@@ -40,9 +52,12 @@ use_node() {
 	else
 		step "Using Node.js $version (engines.node is $range), cached"
 	fi
-	mkdir -p "$build/.heroku"
-	cp -a "$cache/node" "$build/.heroku/node"
+	# The headers are for building only, and stay behind.
+	mkdir -p "$build/.heroku/node"
+	cp -a "$cache/node/bin" "$cache/node/lib" "$build/.heroku/node"
+	own_prefix=$cache/node
 	export PATH=$build/.heroku/node/bin:$PATH
+	hash -r
 }
 
 # install_node ARCH VERSION makes $cache/node of two packages: one that has
@@ -54,7 +69,7 @@ install_node() {
 	[0-9] | 1[0-5]) npm=npm@6 ;;
 	16 | 17) npm=npm@8 ;;
 	18 | 19 | 21) npm=npm@10 ;;
-	*) npm=npm@$(npm --version) ;;
+	*) npm=npm@$(npm_version) ;;
 	esac
 	rm -rf "$cache/node" "$new"
 	mkdir -p "$new/lib/node_modules/npm" "$new/fetched"

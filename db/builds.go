@@ -37,8 +37,14 @@ func (s *Store) AddBuild(ctx context.Context, b appliance.Build, keep int) (appl
 	return b, err
 }
 
+// An Output is more of what a build has printed.
+type Output struct {
+	Chunks           []appliance.Chunk
+	DropFrom, DropTo int64 // what was printed from the one byte to the other is forgotten
+}
+
 // EndBuild records how a build has ended, and the rest of what it printed.
-func (s *Store) EndBuild(ctx context.Context, b appliance.Build, rest ...appliance.Chunk) error {
+func (s *Store) EndBuild(ctx context.Context, b appliance.Build, rest Output) error {
 	return s.tx(ctx, func(tx *sql.Tx) error {
 		result, err := tx.ExecContext(ctx, `
 			UPDATE builds SET status = ?, builder = ?, error = ?, release = ?, image = ?, ended_at = ? WHERE app = ? AND number = ?`,
@@ -49,34 +55,31 @@ func (s *Store) EndBuild(ctx context.Context, b appliance.Build, rest ...applian
 		if err := affected(result, noBuild(b.App, b.Number)); err != nil {
 			return err
 		}
-		for _, c := range rest {
-			if err := addOutput(ctx, tx, b.App, b.Number, c); err != nil {
-				return err
-			}
-		}
-		return nil
+		return addOutput(ctx, tx, b.App, b.Number, rest)
 	})
 }
 
-// AddOutput adds to what a build has printed, and drops what was printed from
-// the byte dropFrom to the byte dropTo.
-func (s *Store) AddOutput(ctx context.Context, app appliance.AppName, number int, c appliance.Chunk, dropFrom, dropTo int64) error {
-	err := s.tx(ctx, func(tx *sql.Tx) error {
-		if err := addOutput(ctx, tx, app, number, c); err != nil || dropTo <= dropFrom {
-			return err
-		}
-		_, err := tx.ExecContext(ctx, `
-			DELETE FROM build_output WHERE app = ? AND number = ? AND at >= ? AND at + length(text) <= ?`, app, number, dropFrom, dropTo)
-		return err
-	})
+// AddOutput adds to what a build has printed.
+func (s *Store) AddOutput(ctx context.Context, app appliance.AppName, number int, more Output) error {
+	err := s.tx(ctx, func(tx *sql.Tx) error { return addOutput(ctx, tx, app, number, more) })
 	if isMissingParent(err) {
 		return noBuild(app, number)
 	}
 	return err
 }
 
-func addOutput(ctx context.Context, tx *sql.Tx, app appliance.AppName, number int, c appliance.Chunk) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO build_output (app, number, at, text) VALUES (?, ?, ?, ?)`, app, number, c.At, c.Text)
+func addOutput(ctx context.Context, tx *sql.Tx, app appliance.AppName, number int, more Output) error {
+	for _, c := range more.Chunks {
+		_, err := tx.ExecContext(ctx, `INSERT INTO build_output (app, number, at, text) VALUES (?, ?, ?, ?)`, app, number, c.At, c.Text)
+		if err != nil {
+			return err
+		}
+	}
+	if more.DropTo <= more.DropFrom {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, `
+		DELETE FROM build_output WHERE app = ? AND number = ? AND at >= ? AND at + length(text) <= ?`, app, number, more.DropFrom, more.DropTo)
 	return err
 }
 

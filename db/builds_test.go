@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/db"
 )
 
 // begin records a build that runs.
@@ -24,7 +25,12 @@ func (w *world) begin(app appliance.AppName, keep int) appliance.Build {
 func (w *world) end(b appliance.Build) {
 	w.t.Helper()
 	b.Status, b.Ended = appliance.BuildSucceeded, b.Started.Add(time.Second)
-	w.must(w.EndBuild(w.t.Context(), b))
+	w.must(w.EndBuild(w.t.Context(), b, db.Output{}))
+}
+
+// text is output that begins at a byte.
+func text(at int64, text string) db.Output {
+	return db.Output{Chunks: []appliance.Chunk{{At: at, Text: []byte(text)}}}
 }
 
 // numbers returns the numbers of the app's builds.
@@ -61,7 +67,7 @@ func TestBuildIsFoundAsItWasRecorded(t *testing.T) {
 	}
 	b.Status, b.Builder, b.Error, b.Release, b.Image = appliance.BuildFailed, "dockerfile", "deploy: no", 3, "blog:1"
 	b.Ended = b.Started.Add(90 * time.Second)
-	w.must(w.EndBuild(t.Context(), b, appliance.Chunk{Text: []byte("the rest")}))
+	w.must(w.EndBuild(t.Context(), b, text(0, "the rest")))
 
 	got, err := w.Build(t.Context(), "blog", 0)
 
@@ -99,7 +105,7 @@ func TestBuildsAreNumberedOnWhenOldOnesAreForgotten(t *testing.T) {
 func TestForgottenBuildTakesItsOutputAlong(t *testing.T) {
 	w := newWorld(t)
 	first := w.begin("blog", 1)
-	w.must(w.AddOutput(t.Context(), "blog", first.Number, appliance.Chunk{Text: []byte("hello")}, 0, 0))
+	w.must(w.AddOutput(t.Context(), "blog", first.Number, text(0, "hello")))
 	w.end(first)
 
 	w.begin("blog", 1)
@@ -112,14 +118,17 @@ func TestForgottenBuildTakesItsOutputAlong(t *testing.T) {
 func TestOutputIsReadFromWhereOneWas(t *testing.T) {
 	w := newWorld(t)
 	b := w.begin("blog", 20)
-	for _, c := range []appliance.Chunk{{At: 0, Text: []byte("one ")}, {At: 4, Text: []byte("two ")}, {At: 8, Text: []byte("three ")}} {
-		w.must(w.AddOutput(t.Context(), "blog", b.Number, c, 0, 0))
-	}
+	w.must(w.AddOutput(t.Context(), "blog", b.Number, db.Output{
+		Chunks: []appliance.Chunk{{At: 0, Text: []byte("one ")}, {At: 4, Text: []byte("two ")}},
+	}))
+	w.must(w.AddOutput(t.Context(), "blog", b.Number, text(8, "three ")))
 
 	if all, rest := w.output(b, 0), w.output(b, 8); all != "one two three " || rest != "three " {
 		t.Errorf("all = %q, from 8 on = %q", all, rest)
 	}
-	w.must(w.AddOutput(t.Context(), "blog", b.Number, appliance.Chunk{At: 14, Text: []byte("four")}, 4, 9))
+	four := text(14, "four")
+	four.DropFrom, four.DropTo = 4, 9
+	w.must(w.AddOutput(t.Context(), "blog", b.Number, four))
 	if got := w.output(b, 0); got != "one three four" {
 		t.Errorf("output = %q, want what lies whole between 4 and 9 dropped", got)
 	}
@@ -144,7 +153,7 @@ func TestBuildsThatRanAreAbandonedOnce(t *testing.T) {
 func TestBuildOfAnAppThatWasDestroyedIsErrNotFound(t *testing.T) {
 	w := newWorld(t)
 	b := w.begin("blog", 20)
-	w.must(w.AddOutput(t.Context(), "blog", b.Number, appliance.Chunk{Text: []byte("hello")}, 0, 0))
+	w.must(w.AddOutput(t.Context(), "blog", b.Number, text(0, "hello")))
 	w.must(w.DestroyApp(t.Context(), "blog"))
 
 	for _, table := range []string{"builds", "build_output"} {
@@ -152,10 +161,10 @@ func TestBuildOfAnAppThatWasDestroyedIsErrNotFound(t *testing.T) {
 			t.Errorf("%s has %d rows of the app", table, n)
 		}
 	}
-	if err := w.AddOutput(t.Context(), "blog", b.Number, appliance.Chunk{Text: []byte("x")}, 0, 0); !errors.Is(err, appliance.ErrNotFound) {
+	if err := w.AddOutput(t.Context(), "blog", b.Number, text(0, "x")); !errors.Is(err, appliance.ErrNotFound) {
 		t.Errorf("AddOutput = %v", err)
 	}
-	if err := w.EndBuild(t.Context(), b); !errors.Is(err, appliance.ErrNotFound) {
+	if err := w.EndBuild(t.Context(), b, db.Output{}); !errors.Is(err, appliance.ErrNotFound) {
 		t.Errorf("EndBuild = %v", err)
 	}
 	_, err := w.Build(t.Context(), "blog", 0)

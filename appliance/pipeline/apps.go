@@ -103,9 +103,9 @@ func (p *Pipeline) Discard(ctx context.Context, name appliance.AppName) error {
 // all of it ends by itself, at once.
 const settleTime = 5 * time.Second
 
-// Recover is for the start, before anything else: it forgets what interrupted
-// pushes have left. What there is of that in the engine is removed as soon as
-// the engine can be reached.
+// Recover is for the start, before anything else: it records that builds were
+// interrupted, and forgets what interrupted pushes have left. What there is of
+// that in the engine is removed as soon as the engine can be reached.
 func (p *Pipeline) Recover(ctx context.Context) error {
 	if err := emptyDir(p.Temp); err != nil {
 		return err
@@ -115,6 +115,14 @@ func (p *Pipeline) Recover(ctx context.Context) error {
 	if err := p.Repos.Settle(settled); err != nil {
 		p.Log.WarnContext(ctx, "a git of an earlier daemon is still at work", "err", err)
 	}
+	if err := p.Store.AbandonBuilds(ctx, "berth was stopped while it ran"); err != nil {
+		return err
+	}
+	parallel, err := p.Parallel(ctx)
+	if err != nil {
+		return err
+	}
+	p.builds.allow(parallel)
 	apps, err := p.Store.Apps(ctx)
 	if err != nil {
 		return err

@@ -27,6 +27,10 @@ func (r *run) build(ctx context.Context, source *Source) (made built, err error)
 		}
 		defer leave()
 
+		limits, err := r.fenced(ctx)
+		if err != nil {
+			return err
+		}
 		root, err := os.OpenRoot(source.Dir)
 		if err != nil {
 			return err
@@ -52,15 +56,17 @@ func (r *run) build(ctx context.Context, source *Source) (made built, err error)
 		if err != nil {
 			return err
 		}
+		r.made.Builder = b.Name()
 		r.progress.Step("Building %s with %s (%s) ...", r.app, b.Name(), reason)
 		start := time.Now()
 		result, err := b.Build(ctx, r.Engine, builder.Request{
 			App: r.app, Tag: r.tag(source.Commit), Source: source.Dir, Commit: source.Commit,
-			Env: env, Stack: stack, Settings: settings, AppJSON: appJSON, Out: r.progress, Step: r.progress.Step,
+			Env: env, Stack: stack, Settings: settings, AppJSON: appJSON, Fence: limits.Fence, Out: r.progress, Step: r.progress.Step,
 		})
 		if err != nil {
-			return err
+			return limits.raise(ctx, err)
 		}
+		r.made.Image = result.Image
 		r.progress.Detail("Built in %s", seconds(time.Since(start)))
 		made = built{result, b.Name(), appJSON}
 		return r.setDefaults(ctx, result.Config)

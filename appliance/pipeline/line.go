@@ -7,11 +7,12 @@ import (
 	"time"
 )
 
-// A line lets one through at a time, first come, first served. Who waits can
-// see whom they wait for. The zero line is ready to use.
+// A line lets a few through at a time, first come, first served. Who waits can
+// see whom they wait for. The zero line lets one through, and is ready to use.
 type line struct {
 	mu      sync.Mutex // guards the fields below
-	now     *turn      // who is through; nil when nobody is
+	places  int        // for how many; 0 is 1
+	through []*turn    // in the order they got there
 	waiting []*turn
 }
 
@@ -21,56 +22,81 @@ type turn struct {
 	what  string    // "deploy of blog"
 	since time.Time // when they got through
 
-	through chan struct{} // closed then
+	begun chan struct{} // closed then
+	moved chan struct{} // has a value when the turn has moved up
 }
 
 // enter returns once it is t's turn, with what ends it, or with ctx's error.
 // If t has to wait, say is called with whose turn it is and how many others
-// are before t.
+// are before t, and again whenever that changes.
 func (l *line) enter(ctx context.Context, t turn, say func(now turn, ahead int)) (leave func(), err error) {
 	me := &t
-	me.through = make(chan struct{})
+	me.begun, me.moved = make(chan struct{}), make(chan struct{}, 1)
 
 	l.mu.Lock()
-	if l.now == nil {
-		me.since = time.Now()
-		l.now = me
-		l.mu.Unlock()
-		return l.leave, nil
-	}
-	now, ahead := *l.now, len(l.waiting)
 	l.waiting = append(l.waiting, me)
+	l.next()
 	l.mu.Unlock()
-	say(now, ahead)
-
-	select {
-	case <-me.through:
-		return l.leave, nil
-	case <-ctx.Done():
+	notify(me.moved)
+	for {
+		select {
+		case <-me.begun:
+			return func() { l.leave(me) }, nil
+		case <-me.moved:
+			if now, ahead, waits := l.place(me); waits {
+				say(now, ahead)
+			}
+		case <-ctx.Done():
+			l.leave(me)
+			return nil, context.Cause(ctx)
+		}
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if i := slices.Index(l.waiting, me); i >= 0 {
-		l.waiting = slices.Delete(l.waiting, i, i+1)
-	} else {
-		l.next() // it became our turn just now
-	}
-	return nil, context.Cause(ctx)
 }
 
-func (l *line) leave() {
+// place returns whom t waits for, and how many wait before it.
+func (l *line) place(t *turn) (now turn, ahead int, waits bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	ahead = slices.Index(l.waiting, t)
+	if ahead < 0 {
+		return turn{}, 0, false
+	}
+	return *l.through[0], ahead, true
+}
+
+// leave ends a turn, or the wait for it.
+func (l *line) leave(t *turn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	gone := func(other *turn) bool { return other == t }
+	l.through = slices.DeleteFunc(l.through, gone)
+	if i := slices.Index(l.waiting, t); i >= 0 {
+		l.waiting = slices.Delete(l.waiting, i, i+1)
+		for _, behind := range l.waiting[i:] {
+			notify(behind.moved)
+		}
+	}
 	l.next()
 }
 
-// next lets the next one through. The caller holds mu.
+// allow changes for how many there is place. Who is through already stays.
+func (l *line) allow(places int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.places = places
+	l.next()
+}
+
+// next lets through those that there is place for. The caller holds mu.
 func (l *line) next() {
-	l.now = nil
-	if len(l.waiting) == 0 {
-		return
+	for len(l.waiting) > 0 && len(l.through) < max(1, l.places) {
+		t := l.waiting[0]
+		l.waiting = l.waiting[1:]
+		l.through = append(l.through, t)
+		t.since = time.Now()
+		close(t.begun)
+		for _, behind := range l.waiting {
+			notify(behind.moved)
+		}
 	}
-	l.now, l.waiting = l.waiting[0], l.waiting[1:]
-	l.now.since = time.Now()
-	close(l.now.through)
 }

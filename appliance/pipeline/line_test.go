@@ -97,6 +97,63 @@ func TestBuildsOfTheMachineWaitForEachOther(t *testing.T) {
 	w.wantProcesses("api")
 }
 
+func TestWhoWaitsIsToldWhenTheyMoveUp(t *testing.T) {
+	w := newWorld(t)
+	build := w.hold("Build")
+	first := w.beginPush("ada", "blog", serves())
+	<-build.reached
+	second := w.beginPush("bob", "blog", serves())
+	second.says("yours is next")
+	third := w.beginPush("eve", "blog", serves())
+	third.says("1 more before yours")
+
+	second.cancel(errors.New("hung up"))
+
+	third.says("by ada; yours is next")
+	if err := second.end(); err == nil {
+		t.Error("it was not cancelled")
+	}
+	close(build.open)
+	for _, d := range []doing{first, third} {
+		if err := d.end(); err != nil {
+			t.Errorf("%v\n%s", err, d.out)
+		}
+	}
+	if n := strings.Count(third.out.String(), "Waiting"); n != 2 {
+		t.Errorf("the third was told %d times:\n%s", n, third.out)
+	}
+}
+
+func TestMoreThanOneBuildRunsOnAMachineThatMay(t *testing.T) {
+	w := newWorld(t)
+	w.must(w.Create(t.Context(), "api", false))
+	w.must(w.Create(t.Context(), "shop", false))
+	build := w.hold("Build")
+	blog := w.beginPush("ada", "blog", serves())
+	<-build.reached
+	api := w.beginPush("bob", "api", serves())
+	api.says("another build of blog runs")
+
+	w.must(w.SetParallel(t.Context(), 2)) // lets through who waits already
+	<-build.reached
+	shop := w.beginPush("eve", "shop", serves())
+	shop.says("yours is next")
+	if n := len(build.reached); n != 0 {
+		t.Errorf("%d more builds run at the same time", n)
+	}
+
+	close(build.open)
+	for _, d := range []doing{blog, api, shop} {
+		if err := d.end(); err != nil {
+			t.Errorf("%v\n%s", err, d.out)
+		}
+	}
+	w.boot()
+	if n, err := w.Parallel(t.Context()); n != 2 || err != nil {
+		t.Errorf("after a restart %d, %v may be built at the same time", n, err)
+	}
+}
+
 func TestTwoAppsAreDeployedAtTheSameTime(t *testing.T) {
 	w := newWorld(t)
 	w.must(w.Create(t.Context(), "api", false))

@@ -3,6 +3,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -56,6 +57,7 @@ type Push struct {
 	Branch     string
 	Previous   string // the commit that the branch was at when git looked; zeros if there was no branch
 	Quarantine string // where git keeps the commit's objects until we accept it
+	Source     string // what brings it: "git push" if ""
 
 	// Settled, if set, is closed when git is done with the push. Until then it
 	// may not have moved the branch, so nobody else's turn comes before.
@@ -65,7 +67,10 @@ type Push struct {
 // Receive takes a push all the way. What it prints to out is what the person
 // who pushes sees; when it fails, git refuses the push.
 func (p *Pipeline) Receive(ctx context.Context, push Push, out io.Writer) error {
-	return p.run(ctx, push.App, "deploy", out, func(r *run) error {
+	record := appliance.Build{
+		App: push.App, Kind: appliance.KindBuild, Source: cmp.Or(push.Source, "git push"), Commit: push.Commit, Branch: push.Branch,
+	}
+	return p.recorded(ctx, record, "deploy", out, func(ctx context.Context, r *run) error {
 		r.settled = push.Settled
 		if err := r.unmoved(ctx, push); err != nil {
 			return err
@@ -91,6 +96,7 @@ func (p *Pipeline) Receive(ctx context.Context, push Push, out io.Writer) error 
 		if err != nil {
 			return err
 		}
+		r.made.Release = release.Version
 		return r.deploy(ctx, release)
 	})
 }
@@ -99,12 +105,13 @@ func (p *Pipeline) Receive(ctx context.Context, push Push, out io.Writer) error 
 // now, and deploys it. It is what config:set ends with. An app that has not
 // been deployed yet has nothing to change.
 func (p *Pipeline) Reconfigure(ctx context.Context, app appliance.AppName, reason string, out io.Writer) error {
-	return p.again(ctx, app, "restart", out, func(r *run, live appliance.Release) error {
+	return p.again(ctx, app, reason, out, func(ctx context.Context, r *run, live appliance.Release) error {
 		live.Reason = reason
 		release, err := r.release(ctx, live)
 		if err != nil {
 			return err
 		}
+		r.made.Release = release.Version
 		return r.deploy(ctx, release)
 	})
 }
@@ -114,7 +121,7 @@ func (p *Pipeline) Reconfigure(ctx context.Context, app appliance.AppName, reaso
 // environment was changed without a restart, it is in effect from now on, and
 // that is a release of its own.
 func (p *Pipeline) Restart(ctx context.Context, app appliance.AppName, out io.Writer) error {
-	return p.again(ctx, app, "restart", out, func(r *run, live appliance.Release) error {
+	return p.again(ctx, app, "restart", out, func(ctx context.Context, r *run, live appliance.Release) error {
 		env, err := p.Store.Config(ctx, app)
 		if err != nil {
 			return err
@@ -125,13 +132,14 @@ func (p *Pipeline) Restart(ctx context.Context, app appliance.AppName, out io.Wr
 				return err
 			}
 		}
+		r.made.Release = live.Version
 		return r.deploy(ctx, live)
 	})
 }
 
 // again does something with an app's live release, if it has one.
-func (p *Pipeline) again(ctx context.Context, name appliance.AppName, what string, out io.Writer, fn func(*run, appliance.Release) error) error {
-	return p.run(ctx, name, what, out, func(r *run) error {
+func (p *Pipeline) again(ctx context.Context, name appliance.AppName, source string, out io.Writer, fn func(context.Context, *run, appliance.Release) error) error {
+	redo := func(ctx context.Context, r *run) error {
 		app, err := p.Store.App(ctx, name)
 		if err != nil || app.LiveRelease == 0 {
 			return err
@@ -140,8 +148,17 @@ func (p *Pipeline) again(ctx context.Context, name appliance.AppName, what strin
 		if err != nil {
 			return err
 		}
-		return fn(r, live)
-	})
+		r.made.Image, r.made.Builder, r.made.Commit = live.Image, live.Builder, live.Commit
+		return fn(ctx, r, live)
+	}
+	app, err := p.Store.App(ctx, name)
+	if err != nil {
+		return err
+	}
+	if app.LiveRelease == 0 { // unless a push goes before, nothing comes of it
+		return p.run(ctx, name, "restart", out, func(r *run) error { return redo(ctx, r) })
+	}
+	return p.recorded(ctx, appliance.Build{App: name, Kind: appliance.KindDeploy, Source: source}, "restart", out, redo)
 }
 
 // A run is one trip through some of the stages, for one app.
@@ -153,12 +170,14 @@ type run struct {
 	start    time.Time
 	took     []timing
 	settled  <-chan struct{} // see Push
+
+	made *appliance.Build // what came of it so far, for its record
 }
 
 // run lets fn work on app while nothing else does. Who comes second waits, and
 // reads on out for what.
 func (p *Pipeline) run(ctx context.Context, app appliance.AppName, what string, out io.Writer, fn func(*run) error) error {
-	r := &run{Pipeline: p, app: app, state: p.state(app), progress: progress.New(out)}
+	r := &run{Pipeline: p, app: app, state: p.state(app), progress: progress.New(out), made: new(appliance.Build)}
 	leave, err := r.state.runs.enter(ctx, turn{
 		who: appliance.ActorFrom(ctx).Name, what: fmt.Sprintf("%s of %s", what, app),
 	}, r.waiting)

@@ -12,7 +12,8 @@ import (
 // A state is what the pipeline knows of an app while it runs. It is not in
 // the store, because after a restart it is not so any more.
 type state struct {
-	runs line // one at a time
+	runs     line // one at a time
+	arrivals line // of source that comes otherwise than by a push
 
 	// work is held by whoever starts and ends processes: a deploy, or a
 	// restore. A restore that finds it taken sets missed and leaves: who holds
@@ -28,9 +29,10 @@ type state struct {
 	// the addresses it is routed to, change. It is taken after work.
 	route sync.Mutex
 
-	mu       sync.Mutex // guards the fields below
-	retiring map[string]bool
-	changed  chan struct{} // closed and replaced whenever a process changes
+	mu         sync.Mutex // guards the fields below
+	retiring   map[string]bool
+	changed    chan struct{} // closed and replaced whenever a process changes
+	recordings map[int]*recording
 }
 
 func (p *Pipeline) state(app appliance.AppName) *state {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/berthhq/berth/appliance"
@@ -36,8 +38,12 @@ type Request struct {
 	Tag    appliance.Image
 	Source string // the directory that holds the source
 	Commit string
-	Env    map[string]string // the app's config; it never lands in an image
-	Stack  appliance.Image   // what buildpacks build on
+
+	// Previous is the image of the release that is live, whose parts a
+	// builder may use again; "" for the first.
+	Previous appliance.Image
+	Env      map[string]string // the app's config; it never lands in an image
+	Stack    appliance.Image   // what buildpacks build on
 
 	Settings Settings
 	AppJSON  appliance.AppJSON
@@ -57,6 +63,7 @@ type Settings struct {
 	Buildpacks   []string // in their order, as somebody wrote them
 	BuilderImage string   // for Cloud Native Buildpacks
 	Options      []string // docker-options of the build phase
+	BuildpackURL string   // what the config says in BUILDPACK_URL
 }
 
 // A Result is what came of a build.
@@ -73,8 +80,9 @@ type Result struct {
 // on Heroku and Dokku.
 const DefaultPort = 5000
 
-// For returns the builder that s selects, or else the first of builders that
-// wants the source, and the reason.
+// For returns the builder that s selects, else buildpacks if somebody has
+// named some, else the first of builders that wants the source; and the
+// reason.
 func For(source fs.FS, s Settings, builders ...Builder) (Builder, string, error) {
 	if entries, err := fs.ReadDir(source, "."); err != nil {
 		return nil, "", fmt.Errorf("read the source: %w", err)
@@ -89,12 +97,51 @@ func For(source fs.FS, s Settings, builders ...Builder) (Builder, string, error)
 		}
 		return builders[i], "selected with builder:set", nil
 	}
+	if reason, ok := buildpacksChosen(source, s); ok {
+		if i := slices.IndexFunc(builders, func(b Builder) bool { return b.Name() == (Buildpacks{}).Name() }); i >= 0 {
+			return builders[i], reason, nil
+		}
+	}
 	for _, b := range builders {
 		if reason, ok := b.Detect(source, s); ok {
 			return b, reason, nil
 		}
 	}
 	return nil, "", errNothingRecognised()
+}
+
+// buildpacksChosen tells whether somebody has named buildpacks, which is as
+// good as selecting them: a Dockerfile beside them is for something else. A
+// file that cannot be read names none.
+func buildpacksChosen(source fs.FS, s Settings) (reason string, ok bool) {
+	if len(s.Buildpacks) > 0 {
+		return "chosen with buildpacks:set", true
+	}
+	if s.BuildpackURL != "" {
+		return "config has BUILDPACK_URL", true
+	}
+	if dotenvBuildpack(source) != "" {
+		return ".env has BUILDPACK_URL", true
+	}
+	names, err := buildpacksFile(source)
+	return ".buildpacks found", err == nil && len(names) > 0
+}
+
+// Enter opens the directory dir of the source, for an app that is only part of
+// a repository, and returns its name on this machine. It never leaves the
+// source, not through a link either.
+func Enter(source, dir string) (*os.Root, string, error) {
+	whole, err := os.OpenRoot(source)
+	if err != nil || dir == "" {
+		return whole, source, err
+	}
+	defer whole.Close()
+	part, err := whole.OpenRoot(dir)
+	if err != nil {
+		return nil, "", appliance.WithHint(fmt.Errorf("the build-dir %s is not in the commit: %w", dir, reason(err)),
+			"name a directory of the repository: builder:set <app> build-dir <dir>; without one, the whole repository is built")
+	}
+	return part, filepath.Join(source, dir), nil
 }
 
 // errNothingRecognised is a new error each time, because hints are values.

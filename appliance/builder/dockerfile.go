@@ -1,11 +1,15 @@
 package builder
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/berthhq/berth/appliance"
 )
@@ -16,20 +20,37 @@ type Dockerfile struct{}
 // Name is "dockerfile".
 func (Dockerfile) Name() string { return "dockerfile" }
 
-// Detect wants source with a Dockerfile in its root.
-func (Dockerfile) Detect(source fs.FS, _ Settings) (string, bool) {
-	info, err := fs.Stat(source, "Dockerfile")
-	return "Dockerfile found", err == nil && info.Mode().IsRegular()
+// Detect wants source with a Dockerfile in its root, or the app that was told
+// where its own is.
+func (Dockerfile) Detect(source fs.FS, s Settings) (string, bool) {
+	if s.Dockerfile != "" {
+		return "dockerfile-path is " + s.Dockerfile, true
+	}
+	return "Dockerfile found", isFile(source, "Dockerfile")
 }
 
-// Build builds the Dockerfile. The app's config is not given to it: build
-// arguments stay readable in the image's history for good.
+// isFile tells whether name is a file, or a link to one within the source.
+func isFile(source fs.FS, name string) bool {
+	info, err := fs.Stat(source, name)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// Build builds the Dockerfile. Of the app's config it is given what
+// docker-options say, and nothing else: build arguments stay readable in the
+// image's history for good.
 func (Dockerfile) Build(ctx context.Context, e appliance.Engine, req Request) (Result, error) {
 	source, err := os.OpenRoot(req.Source)
 	if err != nil {
 		return Result{}, err
 	}
 	defer source.Close()
+	name := "Dockerfile"
+	if req.Settings.Dockerfile != "" {
+		name = req.Settings.Dockerfile
+	}
+	if !isFile(source.FS(), name) {
+		return Result{}, noDockerfile(name, req)
+	}
 	procfile, err := readProcfile(source.FS())
 	if err != nil {
 		return Result{}, err
@@ -39,17 +60,103 @@ func (Dockerfile) Build(ctx context.Context, e appliance.Engine, req Request) (R
 		// that there is none to put in its place.
 		procfile = appliance.Procfile{"web": ""}
 	}
-	image, err := e.Build(ctx, appliance.BuildSpec{App: req.App, Tag: req.Tag, Dir: req.Source, Out: req.Out})
+	if compose, ok := findCompose(source.FS()); ok && req.Settings.Selected == "" {
+		fmt.Fprintf(req.Out, "%s is not used: the Dockerfile goes first; to run its services: builder:set %s selected compose\n", compose, req.App)
+	}
+	spec := appliance.BuildSpec{Tag: req.Tag, Dir: req.Source, Dockerfile: name}
+	if err := req.apply(&spec); err != nil {
+		return Result{}, err
+	}
+	info, err := req.build(ctx, e, spec)
 	if err != nil {
 		return Result{}, err
 	}
+	return Result{Image: req.Tag, Procfile: procfile, Port: lowest(info.Ports, DefaultPort)}, nil
+}
+
+func noDockerfile(name string, req Request) error {
+	hint := "commit a Dockerfile, or let the source decide: builder:set " + string(req.App) + " selected"
+	if req.Settings.Dockerfile != "" {
+		hint = fmt.Sprintf("commit it, or name another, relative to %s: builder-dockerfile:set %s dockerfile-path deploy/Dockerfile",
+			root(req.Settings.Dir), req.App)
+	}
+	return appliance.WithHint(fmt.Errorf("there is no file %s in the commit", name), hint)
+}
+
+// root names the directory that holds an app's source.
+func root(dir string) string {
+	if dir == "" {
+		return "the root of the repository"
+	}
+	return dir
+}
+
+// build makes an image for the app within its fence, and returns what it is.
+func (req Request) build(ctx context.Context, e appliance.Engine, spec appliance.BuildSpec) (appliance.ImageInfo, error) {
+	spec.App, spec.Fence, spec.Out = req.App, req.Fence, req.Out
+	image, err := e.Build(ctx, spec)
+	if err != nil {
+		return appliance.ImageInfo{}, advise(err, spec)
+	}
 	info, err := e.Inspect(ctx, image)
 	if err != nil {
-		return Result{}, fmt.Errorf("look at the image: %w", err)
+		return info, fmt.Errorf("look at the image: %w", err)
 	}
-	port := DefaultPort
-	if len(info.Ports) > 0 {
-		port = slices.Min(info.Ports)
+	return info, nil
+}
+
+// lowest returns the lowest of the ports, or another if there is none: whoever
+// names several has the plain one below the others (80 and 443, 3000 and 9229).
+func lowest(ports []int, otherwise int) int {
+	if len(ports) == 0 {
+		return otherwise
 	}
-	return Result{Image: image, Procfile: procfile, Port: port}, nil
+	return slices.Min(ports)
+}
+
+var (
+	missingFile = regexp.MustCompile(`"/?([^"]+)":? not found`)
+	frontend    = regexp.MustCompile(`(?i)^#\s*syntax\s*=\s*(\S+)`)
+	notFetched  = regexp.MustCompile(`pull access denied|failed to do request|failed to resolve|dial tcp|no such host|not found: manifest|TLS handshake`)
+)
+
+// advise adds to the error of a build what the person can do. BuildKit has no
+// codes for what went wrong, only text; where that is another some day, the
+// advice is missing and the error still says it all.
+func advise(err error, spec appliance.BuildSpec) error {
+	text := err.Error()
+	switch m := missingFile.FindStringSubmatch(text); {
+	case appliance.HintOf(err) != "" || errors.Is(err, context.Canceled):
+		return err
+	case notFetched.MatchString(text):
+		if syntax := syntaxOf(spec); syntax != "" && strings.Contains(text, syntax) {
+			return appliance.WithHint(err, fmt.Sprintf(
+				"the line \"# syntax=%s\" of %s has the machine fetch that image to read the rest: remove the line, most Dockerfiles do not need it", syntax, spec.Dockerfile))
+		}
+		return appliance.WithHint(err, "the machine cannot fetch that image: check its name, and that the machine reaches the registry (docker pull)")
+	case m != nil:
+		return appliance.WithHint(err, fmt.Sprintf("%s is not in the commit, or .dockerignore leaves it out: git ls-files shows what is committed", m[1]))
+	}
+	return err
+}
+
+// syntaxOf returns the image that the Dockerfile's first line wants to be read
+// by, or "".
+func syntaxOf(spec appliance.BuildSpec) string {
+	root, err := os.OpenRoot(spec.Dir)
+	if err != nil {
+		return ""
+	}
+	defer root.Close()
+	f, err := root.Open(spec.Dockerfile)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan() && strings.HasPrefix(lines.Text(), "#"); {
+		if m := frontend.FindStringSubmatch(lines.Text()); m != nil {
+			return m[1]
+		}
+	}
+	return ""
 }

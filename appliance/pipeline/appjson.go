@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"path"
 	"slices"
 	"strings"
 
@@ -18,12 +17,12 @@ import (
 
 // readAppJSON reads the source's app.json and gives the app the config that
 // it wants, before anything is built.
-func (r *run) readAppJSON(ctx context.Context, source fs.FS, s builder.Settings) (appliance.AppJSON, error) {
-	if _, err := fs.Stat(source, path.Join(s.Dir, "app.json")); errors.Is(err, fs.ErrNotExist) {
+func (r *run) readAppJSON(ctx context.Context, source fs.FS) (appliance.AppJSON, error) {
+	if _, err := fs.Stat(source, "app.json"); errors.Is(err, fs.ErrNotExist) {
 		return appliance.AppJSON{}, nil
 	}
 	r.progress.Step("Reading app.json")
-	a, err := builder.ReadAppJSON(source, s.Dir)
+	a, err := builder.ReadAppJSON(source, ".")
 	if err != nil {
 		return a, err
 	}

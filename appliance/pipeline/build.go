@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/berthhq/berth/appliance"
@@ -31,16 +30,16 @@ func (r *run) build(ctx context.Context, source *Source) (made built, err error)
 		if err != nil {
 			return err
 		}
-		root, err := os.OpenRoot(source.Dir)
-		if err != nil {
-			return err
-		}
-		defer root.Close()
 		settings, err := r.buildSettings(ctx)
 		if err != nil {
 			return err
 		}
-		appJSON, err := r.readAppJSON(ctx, root.FS(), settings)
+		root, dir, err := builder.Enter(source.Dir, settings.Dir)
+		if err != nil {
+			return err
+		}
+		defer root.Close()
+		appJSON, err := r.readAppJSON(ctx, root.FS())
 		if err != nil {
 			return err
 		}
@@ -60,7 +59,7 @@ func (r *run) build(ctx context.Context, source *Source) (made built, err error)
 		r.progress.Step("Building %s with %s (%s) ...", r.app, b.Name(), reason)
 		start := time.Now()
 		result, err := b.Build(ctx, r.Engine, builder.Request{
-			App: r.app, Tag: r.tag(source.Commit), Source: source.Dir, Commit: source.Commit,
+			App: r.app, Tag: r.tag(source.Commit), Source: dir, Commit: source.Commit,
 			Env: env, Stack: stack, Settings: settings, AppJSON: appJSON, Fence: limits.Fence, Out: r.progress, Step: r.progress.Step,
 		})
 		if err != nil {

@@ -47,5 +47,7 @@ func (r *run) buildSettings(ctx context.Context) (s builder.Settings, err error)
 			return s, fmt.Errorf("setting %s: %w", name, err)
 		}
 	}
-	return s, nil
+	env, err := r.Store.Config(ctx, r.app)
+	s.BuildpackURL = env["BUILDPACK_URL"]
+	return s, err
 }

@@ -1,0 +1,206 @@
+package builder
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/berthhq/berth/appliance"
+)
+
+// A composeTree reads the YAML of a compose file into maps, lists and strings,
+// with its variables filled in.
+type composeTree struct {
+	lookup func(name string) (string, bool)
+	unset  map[string]bool // the variables that there are not
+	nodes  int             // that it has seen; each time, if one is referred to
+}
+
+// maxNodes is far more than a compose file needs. A few lines of YAML can
+// stand for billions of them.
+const maxNodes = 20_000
+
+var errTooLarge = errors.New("it stands for too much: it refers to itself, or to the same things too often")
+
+// read returns what node stands for: nil, a string, a []any or a
+// map[string]any. It has one type only for what YAML takes for a number, a
+// date or a truth: 1.10 is a version.
+func (t *composeTree) read(node *yaml.Node) (any, error) {
+	if t.nodes++; t.nodes > maxNodes {
+		return nil, errTooLarge
+	}
+	switch node.Kind {
+	case yaml.DocumentNode:
+		return t.read(node.Content[0])
+	case yaml.AliasNode:
+		return t.read(node.Alias)
+	case yaml.SequenceNode:
+		list := make([]any, len(node.Content))
+		for i, n := range node.Content {
+			var err error
+			if list[i], err = t.read(n); err != nil {
+				return nil, err
+			}
+		}
+		return list, nil
+	case yaml.MappingNode:
+		return t.mapping(node)
+	}
+	if node.ShortTag() == "!!null" {
+		return nil, nil
+	}
+	s, err := t.fill(node.Value)
+	if err != nil {
+		return nil, fmt.Errorf("line %d: %w", node.Line, err)
+	}
+	return s, nil
+}
+
+func (t *composeTree) mapping(node *yaml.Node) (any, error) {
+	m, merged := map[string]any{}, map[string]any{}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key, n := node.Content[i], node.Content[i+1]
+		v, err := t.read(n)
+		if err != nil {
+			return nil, err
+		}
+		if key.Value == "<<" {
+			list, ok := v.([]any)
+			if !ok {
+				list = []any{v}
+			}
+			for _, one := range list {
+				if from, ok := one.(map[string]any); ok {
+					// Of several, the first that has a key counts.
+					maps.Copy(from, merged)
+					merged = from
+				}
+			}
+			continue
+		}
+		if _, twice := m[key.Value]; twice {
+			return nil, fmt.Errorf("line %d: %.60q is there twice", key.Line, key.Value)
+		}
+		m[key.Value] = v
+	}
+	maps.Copy(merged, m)
+	return merged, nil
+}
+
+var (
+	variable     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*`)
+	maxVariables = 10 // within each other
+)
+
+// fill replaces $NAME, ${NAME}, and ${NAME:-other} and its kin, as Compose
+// does; $$ is a dollar.
+func (t *composeTree) fill(s string) (string, error) { return t.fillIn(s, 0) }
+
+func (t *composeTree) fillIn(s string, depth int) (string, error) {
+	if depth > maxVariables {
+		return "", errTooLarge
+	}
+	var b strings.Builder
+	for {
+		before, after, found := strings.Cut(s, "$")
+		b.WriteString(before)
+		if !found {
+			return b.String(), nil
+		}
+		name := variable.FindString(after)
+		switch {
+		case strings.HasPrefix(after, "$"):
+			b.WriteByte('$')
+			s = after[1:]
+		case name != "":
+			b.WriteString(t.get(name))
+			s = after[len(name):]
+		case strings.HasPrefix(after, "{"):
+			inside, rest, ok := cutBrace(after[1:])
+			if !ok {
+				return "", badVariable(s)
+			}
+			v, err := t.expand(inside, depth)
+			if err != nil {
+				return "", err
+			}
+			b.WriteString(v)
+			s = rest
+		default:
+			return "", badVariable(s)
+		}
+		if b.Len() > maxCompose {
+			return "", errTooLarge
+		}
+	}
+}
+
+func badVariable(s string) error {
+	return fmt.Errorf("%.80q is no variable: a dollar that is meant is written $$", s)
+}
+
+// cutBrace cuts s at the brace that ends it.
+func cutBrace(s string) (inside, rest string, ok bool) {
+	depth := 1
+	for i, c := range s {
+		switch c {
+		case '{':
+			depth++
+		case '}':
+			if depth--; depth == 0 {
+				return s[:i], s[i+1:], true
+			}
+		}
+	}
+	return "", "", false
+}
+
+// expand returns what stands for what is between the braces.
+func (t *composeTree) expand(s string, depth int) (string, error) {
+	name := variable.FindString(s)
+	operator, other := s[len(name):], ""
+	for _, o := range []string{":-", ":?", ":+", "-", "?", "+"} {
+		if rest, ok := strings.CutPrefix(operator, o); ok {
+			operator, other = o, rest
+			break
+		}
+	}
+	value, has := t.lookup(name)
+	there := has
+	if strings.HasPrefix(operator, ":") {
+		there = value != ""
+	}
+	switch {
+	case name == "":
+	case operator == "":
+		return t.get(name), nil
+	case operator == "+" || operator == ":+":
+		if !there {
+			return "", nil
+		}
+		return t.fillIn(other, depth+1)
+	case operator == "-" || operator == ":-":
+		if there {
+			return value, nil
+		}
+		return t.fillIn(other, depth+1)
+	case operator == "?" || operator == ":?":
+		if there {
+			return value, nil
+		}
+		return "", appliance.WithHint(fmt.Errorf("%s must be set: %.200s", name, other), "set it: config:set <app> "+name+"=…")
+	}
+	return "", badVariable("${" + s + "}")
+}
+
+func (t *composeTree) get(name string) string {
+	v, ok := t.lookup(name)
+	if !ok {
+		t.unset[name] = true
+	}
+	return v
+}

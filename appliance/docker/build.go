@@ -10,10 +10,12 @@ import (
 	"os"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/docker/docker/api/types/build"
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/filesync"
+	"github.com/moby/buildkit/session/secrets/secretsprovider"
 
 	"github.com/berthhq/berth/appliance"
 )
@@ -21,7 +23,7 @@ import (
 // Build makes an image from a directory that holds a Dockerfile, with
 // BuildKit. BuildKit asks for the files that it needs and has not got over a
 // session; no archive of the directory is sent.
-func (e *Engine) Build(ctx context.Context, spec appliance.BuildSpec) (appliance.Image, error) {
+func (e *Engine) Build(ctx context.Context, spec appliance.BuildSpec) (image appliance.Image, err error) {
 	root, err := os.OpenRoot(spec.Dir)
 	if err != nil {
 		return "", fmt.Errorf("build: %w", err)
@@ -31,13 +33,30 @@ func (e *Engine) Build(ctx context.Context, spec appliance.BuildSpec) (appliance
 	if err := checkDockerfile(root, dockerfile); err != nil {
 		return "", err
 	}
-	sent, stop, err := e.send(ctx, root, spec.App)
+	id := strings.ToLower(rand.Text())
+	mark := newMark(id)
+	defer mark.close()
+	outer, began := ctx, time.Now()
+	ctx, ended, err := e.fenceBuild(ctx, mark, spec.Fence)
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		exceeded := ended(err != nil)
+		if exceeded == nil || outer.Err() != nil {
+			return // who hung up has no use for another reason
+		}
+		err = exceeded
+		if exceeded.Resource == appliance.Disk {
+			err = errors.Join(err, e.forget(ctx, began))
+		}
+	}()
+	sent, stop, err := e.send(ctx, root, spec)
 	if err != nil {
 		return "", err
 	}
 	defer stop()
 
-	id := "berth-" + strings.ToLower(rand.Text())
 	// Hanging up asks BuildKit to stop; this makes sure of it.
 	defer context.AfterFunc(ctx, func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTime)
@@ -48,6 +67,7 @@ func (e *Engine) Build(ctx context.Context, spec appliance.BuildSpec) (appliance
 	for k, v := range spec.Args {
 		args[k] = &v
 	}
+	mark.args(args)
 	answer, err := e.docker.ImageBuild(ctx, nil, build.ImageBuildOptions{
 		Version:       build.BuilderBuildKit,
 		RemoteContext: "client-session",
@@ -55,6 +75,8 @@ func (e *Engine) Build(ctx context.Context, spec appliance.BuildSpec) (appliance
 		BuildID:       id,
 		Tags:          []string{string(spec.Tag)},
 		Dockerfile:    dockerfile,
+		Target:        spec.Target,
+		NoCache:       spec.Fresh,
 		BuildArgs:     args,
 		Labels:        e.labels(kindImage, spec.App),
 	})
@@ -94,19 +116,21 @@ func checkDockerfile(root *os.Root, name string) error {
 	return nil
 }
 
-// send offers the files of root to BuildKit until stop is called.
-func (e *Engine) send(ctx context.Context, root *os.Root, app appliance.AppName) (sent *session.Session, stop func(), err error) {
+// send offers the files of root, and the secrets of a build, to BuildKit until
+// stop is called.
+func (e *Engine) send(ctx context.Context, root *os.Root, spec appliance.BuildSpec) (sent *session.Session, stop func(), err error) {
 	files, err := newContext(root)
 	if err != nil {
 		return nil, nil, fmt.Errorf("build: %w", err)
 	}
 	// The same key each time: BuildKit then asks only for what has changed
 	// since the app's last build.
-	sent, err = session.NewSession(ctx, e.networkName(app))
+	sent, err = session.NewSession(ctx, e.networkName(spec.App))
 	if err != nil {
 		return nil, nil, fmt.Errorf("build: %w", err)
 	}
 	sent.Allow(filesync.NewFSSyncProvider(filesync.StaticDirSource{"context": files, "dockerfile": files}))
+	sent.Allow(secretsprovider.FromMap(spec.Secrets))
 
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})

@@ -12,7 +12,7 @@ import (
 func (e *Engine) Capacity(ctx context.Context) (appliance.Capacity, error) {
 	info, err := e.docker.Info(ctx)
 	if err != nil {
-		return appliance.Capacity{}, explain("ask Docker what the machine has", err)
+		return appliance.Capacity{}, explain("ask docker what the machine has", err)
 	}
 	available, err := availableMemory()
 	if err != nil {

@@ -6,6 +6,7 @@ package docker
 import (
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/docker/docker/client"
 
@@ -25,6 +26,9 @@ type Engine struct {
 
 	// mu lets one goroutine at a time choose a subnet.
 	mu sync.Mutex
+
+	// root is Docker's directory, once it was asked for.
+	root atomic.Pointer[string]
 }
 
 var _ appliance.Engine = (*Engine)(nil)

@@ -86,6 +86,7 @@ func (e *Engine) process(c container.InspectResponse) appliance.Process {
 		// Docker says of one that waits for its restart that it runs.
 		p.Running = s.Running && !s.Restarting
 		p.Started = moment(s.StartedAt)
+		p.Health = health(s)
 		if !p.Running {
 			p.ExitStatus, p.OOM = s.ExitCode, s.OOMKilled
 		}
@@ -97,6 +98,22 @@ func (e *Engine) process(c container.InspectResponse) appliance.Process {
 		p.Addr = e.address(c, l[labelPort])
 	}
 	return p
+}
+
+// health is what the check of an image says of a process that runs.
+func health(s *container.State) appliance.Health {
+	if s.Health == nil || !s.Running {
+		return appliance.NoHealth
+	}
+	switch s.Health.Status {
+	case container.Starting:
+		return appliance.Starting
+	case container.Healthy:
+		return appliance.Healthy
+	case container.Unhealthy:
+		return appliance.Unhealthy
+	}
+	return appliance.NoHealth
 }
 
 // number reads a label that we wrote; there is nothing to say about another.

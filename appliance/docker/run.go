@@ -31,6 +31,22 @@ func (e *Engine) Run(ctx context.Context, spec appliance.RunSpec) (result applia
 	}
 	defer func() { err = errors.Join(err, e.tidy(ctx, id)) }()
 
+	outer := ctx
+	ctx, stop, err := e.fenceRun(ctx, id, spec.Fence)
+	if err != nil {
+		return appliance.RunResult{}, err
+	}
+	defer func() {
+		exceeded := stop(err != nil || result.Status != 0)
+		if exceeded == nil && result.Status != 0 && result.OOM && spec.Fence.Memory > 0 {
+			exceeded = memoryExceeded(spec.Fence)
+		}
+		// Who hung up has no use for another reason.
+		if exceeded != nil && outer.Err() == nil {
+			err = exceeded
+		}
+	}()
+
 	if spec.Files != nil {
 		if err := e.putFiles(ctx, id, spec); err != nil {
 			return appliance.RunResult{}, err
@@ -44,7 +60,7 @@ func (e *Engine) Run(ctx context.Context, spec appliance.RunSpec) (result applia
 	if err != nil {
 		return result, err
 	}
-	result.OOM = e.outOfMemory(ctx, c, oomWait)
+	result.OOM = e.hadTooLittle(ctx, c)
 	if result.Status != 0 {
 		return result, nil
 	}
@@ -76,6 +92,7 @@ func (e *Engine) createRun(ctx context.Context, spec appliance.RunSpec) (string,
 		mounts = append(mounts, socket)
 	}
 	host := e.hardened(runPids)
+	e.fence(host, spec.Fence)
 	host.Mounts = mounts
 	host.NetworkMode = container.NetworkMode(net)
 	host.OomScoreAdj = runOOMScore

@@ -54,6 +54,7 @@ func (e *Engine) watchOnce(ctx context.Context, changed func(appliance.AppName))
 		filters.Arg("event", string(events.ActionStop)),
 		filters.Arg("event", string(events.ActionOOM)),
 		filters.Arg("event", string(events.ActionDestroy)),
+		filters.Arg("event", string(events.ActionHealthStatus)),
 	)})
 	// Events returns when it is connected, or cannot be; it does not say which.
 	if _, err := e.docker.Ping(ctx); err != nil {

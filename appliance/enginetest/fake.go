@@ -199,10 +199,9 @@ func (f *Fake) runProgram(ctx context.Context, c *container, image *fakeImage, s
 	if command == nil {
 		command = image.info.Cmd
 	}
-	status := simulate(ctx, simulation{
+	return simulateWithin(ctx, simulation{
 		args: command, env: merge(image.env, spec.Env), container: c, stdin: spec.Stdin, out: out,
-	})
-	return appliance.RunResult{Status: status, OOM: status == statusKilled}, nil
+	}, spec.Fence)
 }
 
 // Sweep removes what runs that began before a moment have left.

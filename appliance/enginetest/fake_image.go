@@ -3,15 +3,12 @@ package enginetest
 import (
 	"archive/tar"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/berthhq/berth/appliance"
@@ -33,7 +30,7 @@ type fakeImage struct {
 func (f *Fake) AddImage(name appliance.Image, info appliance.ImageInfo) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.name(name, &fakeImage{info: info, files: files{}})
+	f.name(name, &fakeImage{info: info, env: info.Env, files: files{}})
 }
 
 // name gives a new image its name. The caller holds mu.
@@ -79,7 +76,9 @@ func (f *Fake) Inspect(ctx context.Context, name appliance.Image) (appliance.Ima
 	if err != nil {
 		return appliance.ImageInfo{}, err
 	}
-	return i.info, nil
+	info := i.info
+	info.Env = i.env
+	return info, nil
 }
 
 // Import makes an image named tag of a root file system.
@@ -97,108 +96,6 @@ func (f *Fake) Import(ctx context.Context, tag appliance.Image, rootfs io.Reader
 	return nil
 }
 
-// Build makes an image of a directory with a Dockerfile. It knows as much of
-// Dockerfiles as the suite does: FROM scratch or an image, RUN of the test
-// program, COPY of a file, EXPOSE and CMD.
-func (f *Fake) Build(ctx context.Context, spec appliance.BuildSpec) (appliance.Image, error) {
-	f.mu.Lock()
-	f.built = append(f.built, spec)
-	f.mu.Unlock()
-	if err := f.call("Build", string(spec.App)); err != nil {
-		return "", err
-	}
-	root, err := os.OpenRoot(spec.Dir)
-	if err != nil {
-		return "", err
-	}
-	defer root.Close()
-	name := spec.Dockerfile
-	if name == "" {
-		name = "Dockerfile"
-	}
-	content, err := root.ReadFile(name)
-	if err != nil {
-		return "", fmt.Errorf("%w: the Dockerfile cannot be read: %w", appliance.ErrInvalid, err)
-	}
-	if spec.Out == nil {
-		spec.Out = io.Discard
-	}
-	image := &fakeImage{app: spec.App, files: files{}}
-	for line := range strings.Lines(string(content)) {
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
-			continue
-		}
-		if err := f.step(ctx, spec.Out, root, image, line); err != nil {
-			return "", err
-		}
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.name(spec.Tag, image)
-	return spec.Tag, nil
-}
-
-// step does one line of a Dockerfile.
-func (f *Fake) step(ctx context.Context, out io.Writer, root *os.Root, image *fakeImage, line string) error {
-	fmt.Fprintln(out, line)
-	verb, rest, _ := strings.Cut(line, " ")
-	switch verb {
-	case "FROM":
-		if rest == "scratch" {
-			return nil
-		}
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		base, err := f.image(appliance.Image(rest))
-		if err != nil {
-			return err
-		}
-		image.info.Cmd, image.info.Entrypoint, image.info.Ports = base.info.Cmd, base.info.Entrypoint, slices.Clone(base.info.Ports)
-		image.env, image.files = base.env, maps.Clone(base.files)
-	case "EXPOSE":
-		for port := range strings.FieldsSeq(rest) {
-			if n, err := strconv.Atoi(strings.TrimSuffix(port, "/tcp")); err == nil {
-				image.info.Ports = append(image.info.Ports, n)
-			}
-		}
-		slices.Sort(image.info.Ports)
-	case "CMD":
-		image.info.Cmd = words(rest)
-	case "COPY":
-		from, to, _ := strings.Cut(rest, " ")
-		content, err := root.ReadFile(from)
-		if err != nil {
-			return fmt.Errorf("%s: %w", line, err)
-		}
-		image.files[path.Clean("/"+to)] = string(content)
-	case "RUN":
-		c := &container{own: image.files}
-		status := simulate(ctx, simulation{args: words(rest), env: image.env, container: c, out: out})
-		if ctx.Err() != nil {
-			return fmt.Errorf("build: %w", ctx.Err())
-		}
-		if status != 0 {
-			return fmt.Errorf("%s: exit status %d", line, status)
-		}
-	case "ENTRYPOINT":
-		image.info.Entrypoint, image.info.Cmd = words(rest), nil
-	case "ADD", "ARG", "ENV", "LABEL", "USER", "VOLUME", "WORKDIR":
-	default:
-		return fmt.Errorf("%w: unknown instruction: %s", appliance.ErrInvalid, verb)
-	}
-	return nil
-}
-
-// words reads a command in either form of a Dockerfile.
-func words(s string) []string {
-	var list []string
-	if json.Unmarshal([]byte(s), &list) == nil {
-		return list
-	}
-	return []string{"/bin/sh", "-c", s}
-}
-
 // commit makes an image of what a run has left.
 func (f *Fake) commit(c *container, from *fakeImage, spec appliance.RunSpec) {
 	info := appliance.ImageInfo{Cmd: from.info.Cmd, Ports: from.info.Ports}
@@ -210,6 +107,23 @@ func (f *Fake) commit(c *container, from *fakeImage, spec appliance.RunSpec) {
 	f.name(spec.Commit.Tag, &fakeImage{
 		info: info, app: spec.App, env: merge(from.env, spec.Commit.Env), files: maps.Clone(c.own),
 	})
+}
+
+// Images lists the names of app's images.
+func (f *Fake) Images(ctx context.Context, app appliance.AppName) ([]appliance.Image, error) {
+	if err := f.call("Images", string(app)); err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var names []appliance.Image
+	for name, i := range f.images {
+		if i.app == app && !strings.HasPrefix(string(name), "sha256:") {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names, nil
 }
 
 // Prune removes the app's images but for those in keep and those in use.

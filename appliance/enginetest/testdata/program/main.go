@@ -12,6 +12,10 @@
 //	write FILE TEXT       write a file
 //	get URL               print what is answered there
 //	eat                   take memory until there is none
+//	take MEGABYTES        take that much memory, and hold it for a second
+//	fork                  start processes until it is ended
+//	fill FILE             write a file until it is ended
+//	child STATUS MODE…    do something else in a child, exit with the status
 //
 // When it serves, READY_AFTER=2s in its environment is how long it takes
 // before it listens, and it answers /env with its environment, /exit/3 by
@@ -21,9 +25,11 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
@@ -68,7 +74,20 @@ func main() {
 		_, err = io.Copy(os.Stdout, answer.Body)
 		check(err)
 	case "eat":
-		eat()
+		eat(math.MaxInt)
+	case "take":
+		megabytes, err := strconv.Atoi(args[1])
+		check(err)
+		eat(megabytes)
+		time.Sleep(time.Second)
+	case "fork":
+		fork()
+	case "idle":
+		time.Sleep(time.Hour)
+	case "fill":
+		fill(args[1])
+	case "child":
+		child(args[1], args[2:len(args)-1])
 	default:
 		check(fmt.Errorf("no such mode: %q", args[0]))
 	}
@@ -97,9 +116,36 @@ func environment() string {
 	return strings.Join(env, "\n")
 }
 
-func eat() {
-	var eaten [][]byte
+func fork() {
 	for {
+		c := exec.Command(os.Args[0], "idle")
+		if err := c.Start(); err != nil {
+			fmt.Println(err)
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+}
+
+func fill(name string) {
+	f, err := os.Create(name)
+	check(err)
+	block := make([]byte, 1<<20)
+	for {
+		_, err := f.Write(block)
+		check(err)
+	}
+}
+
+func child(status string, args []string) {
+	c := exec.Command(os.Args[0], args...)
+	c.Stdout, c.Stderr = os.Stdout, os.Stderr
+	fmt.Println("the child has ended:", c.Run())
+	say([]string{status})
+}
+
+func eat(megabytes int) {
+	var eaten [][]byte
+	for range megabytes {
 		bite := make([]byte, 1<<20)
 		for i := range bite {
 			bite[i] = 1 // or the kernel gives none

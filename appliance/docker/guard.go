@@ -1,0 +1,245 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/berthhq/berth/appliance"
+)
+
+const (
+	// soon is how often a guard looks for what has begun, and seldom how
+	// often it looks at the rest. Both together cost a few thousandths of a
+	// CPU while a build runs.
+	soon   = 20 * time.Millisecond
+	seldom = 100 * time.Millisecond
+
+	// stuckFor is how long a build may be at its limit of processes. Who asks
+	// for one more after that has a fork bomb, or will never get on.
+	stuckFor = 3 * time.Second
+
+	// afterwards is how long what has happened in a step may be the reason
+	// why the build fails.
+	afterwards = 2 * time.Second
+)
+
+// A guard sees to it that what one build runs stays within its fence.
+type guard struct {
+	fence  appliance.Fence
+	disk   string // a directory on the disk that the build fills
+	limits bool   // it sets the limits of memory, CPU and pids itself
+
+	// find returns the cgroups of what runs.
+	find func() []*watched
+
+	// end ends the build, for the reason given.
+	end context.CancelCauseFunc
+
+	began time.Time
+	all   []*watched // that were found
+	stuck struct {
+		refused     int64     // forks so far
+		since, last time.Time // it has been so
+	}
+	exceeded *appliance.ExceededError
+
+	quit, done chan struct{}
+	once       sync.Once
+}
+
+// start begins to watch over a build. The context that it returns ends when
+// the build has left its fence.
+func (g *guard) start(ctx context.Context) context.Context {
+	ctx, g.end = context.WithCancelCause(ctx)
+	g.began, g.quit, g.done = time.Now(), make(chan struct{}), make(chan struct{})
+	go g.watch(ctx)
+	return ctx
+}
+
+// watch looks until stop is called. When ctx is done, for whatever reason,
+// nothing of the build may run on.
+func (g *guard) watch(ctx context.Context) {
+	defer close(g.done)
+	var looked time.Time
+	for {
+		select {
+		case <-g.quit:
+			g.look()
+			return
+		default:
+		}
+		g.look()
+		if ctx.Err() != nil {
+			g.kill()
+		} else if time.Since(looked) >= seldom {
+			looked = time.Now()
+			if g.exceeded = g.judge(); g.exceeded != nil {
+				g.end(g.exceeded)
+			}
+		}
+		g.sleep()
+	}
+}
+
+// sleep waits for the next thing to happen.
+func (g *guard) sleep() {
+	var wakes []*wake
+	for _, w := range g.all {
+		if w.wake != nil {
+			wakes = append(wakes, w.wake)
+		}
+	}
+	longest := soon
+	if !g.limits {
+		longest = seldom // nothing begins that has no limits yet
+	}
+	sleep(wakes, longest)
+}
+
+// look sees what runs, sets its limits, and notes what has happened in it.
+func (g *guard) look() {
+	found := g.find()
+	if g.limits {
+		var groups []*cgroup
+		for _, w := range found {
+			groups = append(groups, w.cgroup)
+		}
+		share(g.fence, groups)
+	}
+	for _, w := range found {
+		if !slices.Contains(g.all, w) {
+			g.all = append(g.all, w)
+		}
+		if g.limits {
+			w.raise()
+		}
+	}
+	for _, w := range g.all {
+		w.look()
+		over := w.wake != nil && !w.there() || !slices.Contains(found, w)
+		if over && w.gone.IsZero() {
+			w.end()
+		}
+	}
+	// What is long gone has nothing to do with how it ends.
+	g.all = slices.DeleteFunc(g.all, func(w *watched) bool {
+		return !w.gone.IsZero() && time.Since(w.gone) > afterwards
+	})
+}
+
+// judge tells whether the build has left its fence.
+func (g *guard) judge() *appliance.ExceededError {
+	f := g.fence
+	if f.Time > 0 && time.Since(g.began) > f.Time {
+		return &appliance.ExceededError{Resource: appliance.Time, Limit: f.Time.String()}
+	}
+	if f.Free > 0 {
+		if free, err := freeDisk(g.disk); err == nil && free < f.Free {
+			return &appliance.ExceededError{Resource: appliance.Disk, Limit: megabytes(f.Free)}
+		}
+	}
+	if f.Pids > 0 && g.isStuck() {
+		return pidsExceeded(f)
+	}
+	return nil
+}
+
+// isStuck tells whether the build has been at its limit of processes for too
+// long, and goes on asking for more.
+func (g *guard) isStuck() bool {
+	const gap = 5 * seldom // a busy machine asks less often
+	now, refused, running := time.Now(), int64(0), int64(0)
+	for _, w := range g.all {
+		refused += w.refused
+		if w.gone.IsZero() {
+			running += w.pids()
+		}
+	}
+	if refused > g.stuck.refused && running*10 >= g.fence.Pids*9 {
+		if now.Sub(g.stuck.last) > gap {
+			g.stuck.since = now
+		}
+		g.stuck.last = now
+	}
+	g.stuck.refused = refused
+	return now.Sub(g.stuck.last) <= gap && now.Sub(g.stuck.since) > stuckFor
+}
+
+// stop ends the watching. It returns nil if the build has stayed within its
+// fence, or if nobody need know: a build that has not failed.
+func (g *guard) stop(failed bool) *appliance.ExceededError {
+	g.once.Do(func() {
+		close(g.quit)
+		<-g.done
+		for deadline := time.Now().Add(5 * time.Second); failed && time.Now().Before(deadline); {
+			if g.look(); !g.kill() {
+				break
+			}
+			g.sleep()
+		}
+		g.end(nil)
+		for _, w := range g.all {
+			if w.wake != nil {
+				w.wake.close()
+			}
+		}
+	})
+	switch {
+	case !failed:
+		return nil
+	case g.exceeded != nil:
+		return g.exceeded
+	}
+	for _, w := range g.all {
+		if w.kills > 0 && g.fence.Memory > 0 {
+			return memoryExceeded(g.fence)
+		}
+	}
+	for _, w := range g.all {
+		if w.refused > 0 && g.fence.Pids > 0 {
+			return pidsExceeded(g.fence)
+		}
+	}
+	return nil
+}
+
+func memoryExceeded(f appliance.Fence) *appliance.ExceededError {
+	return &appliance.ExceededError{Resource: appliance.Memory, Limit: megabytes(f.Memory)}
+}
+
+func pidsExceeded(f appliance.Fence) *appliance.ExceededError {
+	return &appliance.ExceededError{Resource: appliance.Processes, Limit: strconv.FormatInt(f.Pids, 10)}
+}
+
+// kill ends what still runs, and tells whether there was any.
+func (g *guard) kill() (some bool) {
+	for _, w := range g.all {
+		if w.gone.IsZero() {
+			some = true
+			w.kill()
+		}
+	}
+	return some
+}
+
+// freeDisk returns how many bytes are free on the disk of a directory.
+func freeDisk(dir string) (int64, error) {
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(dir, &disk); err != nil {
+		return 0, err
+	}
+	return int64(disk.Bavail) * disk.Bsize, nil
+}
+
+// megabytes writes a number of bytes as people would.
+func megabytes(n int64) string {
+	if n >= 1<<30 && n%(1<<30) == 0 {
+		return fmt.Sprintf("%d GB", n>>30)
+	}
+	return fmt.Sprintf("%d MB", n>>20)
+}

@@ -56,6 +56,36 @@ func TestGateLetsThroughWhomACommandIsFor(t *testing.T) {
 	}
 }
 
+// What is about the whole machine is for admins, also of a command that
+// members have for their app.
+func TestGateLetsOnlyAdminsDoSomethingGlobally(t *testing.T) {
+	w := newWorld(t)
+	n := 0
+	for _, c := range w.All() {
+		if !c.Global {
+			continue
+		}
+		n++
+		line := append([]string{c.Name, "--global"}, args(c)[2:]...)
+
+		if r := w.run(bob, line...); !errors.Is(r.err, appliance.ErrDenied) || r.stdout+r.stderr != "" {
+			t.Errorf("%q as a member: %v, %q", line, r.err, r.stdout)
+		}
+		if e := w.last(); e.Action != c.Name || e.App != "" || e.Error == "" {
+			t.Errorf("last event = %+v, want the refusal, of no app", e)
+		}
+		if r := w.run(ada, line...); errors.Is(r.err, appliance.ErrDenied) {
+			t.Errorf("%q as an admin: %v", line, r.err)
+		}
+		if r := w.run(ada, append(line, "blog")...); c.Args == "<app>" && !errors.Is(r.err, command.ErrUsage) {
+			t.Errorf("%q with an app too: %v", line, r.err)
+		}
+	}
+	if n == 0 {
+		t.Error("no command can be global: this test shows nothing")
+	}
+}
+
 // A refusal is the same for what is there and what is not.
 func TestStrangerIsNotToldWhichAppsThereAre(t *testing.T) {
 	w := newWorld(t)
@@ -150,7 +180,7 @@ func TestCommandLineThatMakesNoSenseIsAUsageError(t *testing.T) {
 	for _, line := range []string{
 		"no:such", "APPS:LIST", "-h", "--help", "apps:create", "apps:create a b", "apps:list extra", "apps:list --nope", "config:set blog",
 		"config:get blog", "config:get blog A B", "domains:add blog", "git:set blog", "ssh-keys:add", "logs blog --num=x", "logs blog --num=-1",
-		"apps:list --format=xml", "events --format", "url", "stack:set a b",
+		"apps:list --format=xml", "events --format", "url", "stack:set a b c",
 	} {
 		if r := w.run(ada, strings.Fields(line)...); !errors.Is(r.err, command.ErrUsage) {
 			if line == "logs blog --num=-1" && strings.Contains(r.err.Error(), "has not been deployed") {
@@ -173,7 +203,7 @@ func TestEveryListingIsJSONForScripts(t *testing.T) {
 			w := newWorld(t)
 			prepare(w)
 			w.engine.AddImage("stack", appliance.ImageInfo{})
-			w.ok("stack:set", "stack")
+			w.ok("stack:set", "--global", "stack")
 			list := w.listings()
 			if len(list) < 10 {
 				t.Fatalf("only %d commands list something: this test shows nothing", len(list))

@@ -221,7 +221,7 @@ func short(n int64) string {
 		name  string
 	}{{gb, "g"}, {mb, "m"}, {kb, "k"}} {
 		if n >= 2*u.bytes || n >= u.bytes && n%u.bytes == 0 {
-			tenths := n * 10 / u.bytes
+			tenths := (n*10 + u.bytes/2) / u.bytes
 			if tenths%10 == 0 || n >= 10*u.bytes {
 				return fmt.Sprintf("%d%s", tenths/10, u.name)
 			}

@@ -122,6 +122,8 @@ func serve(ctx context.Context, cfg config) error {
 			command.Certificates(pipe),
 			command.Logs(pipe),
 			command.Settings(pipe),
+			command.Builds(pipe),
+			command.Resources(pipe),
 			command.Keys(store),
 			command.Stack(pipe, stack),
 			command.Host(pipe, command.HostInfo{Version: version, SSHPort: port(ln.ssh), Key: hostKey.PublicKey()}),

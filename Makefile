@@ -5,7 +5,7 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 
-.PHONY: build test lint unit race bench-deploy test-bootstrap clean
+.PHONY: build test lint unit race bench-deploy bench-build compatibility test-bootstrap clean
 
 # One static binary.
 build:
@@ -26,6 +26,14 @@ race:
 # What a deploy takes, beside what Docker alone takes; see docs/performance.md.
 bench-deploy:
 	$(GO) test -run '^$$' -bench Deploy -benchtime 1x -timeout 20m ./cmd/berth
+
+# What a warm rebuild takes, beside the tool that does the work.
+bench-build:
+	$(GO) test -run '^$$' -bench Build -benchtime 1x -timeout 30m ./cmd/berth
+
+# Pushes public repositories, unchanged; see docs/compatibility.md.
+compatibility:
+	BERTH_COMPAT=$${BERTH_COMPAT:-https} $(GO) test -count=1 -v -timeout 60m -run '^TestCompatibility$$' ./cmd/berth
 
 # The tests that need no Docker.
 unit:

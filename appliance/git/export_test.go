@@ -5,3 +5,6 @@ func Followed(raw string, access Access) (string, error) {
 	remote, err := followable(raw, "lib", access)
 	return remote.url, err
 }
+
+// Public tells whether an address is one of the public Internet.
+var Public = public

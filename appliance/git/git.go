@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -248,14 +249,34 @@ func proxies() (env []string) {
 	return env
 }
 
-// explain adds to err the last line that git had to say.
+// boilerplate is what git says after the reason.
+var boilerplate = []string{"Please make sure you have the correct access rights", "and the repository exists.", "fatal: Could not read from remote repository.", ""}
+
+// explain adds to err the last line in which git, or what it runs, said why.
 func explain(err error, stderr *bytes.Buffer) error {
 	if err == nil {
 		return nil
 	}
 	lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
-	if last := lines[len(lines)-1]; last != "" {
+	last := lines[len(lines)-1]
+	for _, line := range slices.Backward(lines) {
+		if line = strings.TrimSpace(line); !slices.Contains(boilerplate, line) {
+			last = line
+			break
+		}
+	}
+	if last != "" {
 		return fmt.Errorf("git: %s: %w", strings.TrimPrefix(last, "fatal: "), err)
 	}
 	return fmt.Errorf("git: %w", err)
+}
+
+// CommitTime returns when a commit was made.
+func (r Repos) CommitTime(ctx context.Context, app appliance.AppName, commit string) (time.Time, error) {
+	out, err := r.output(ctx, r.Path(app), nil, "show", "--no-patch", "--format=%ct", commit, "--")
+	if err != nil {
+		return time.Time{}, err
+	}
+	seconds, err := strconv.ParseInt(strings.TrimSpace(string(out)), 10, 64)
+	return time.Unix(seconds, 0), err
 }

@@ -295,7 +295,9 @@ func TestCancelEndsGitAndAllItHasStarted(t *testing.T) {
 	w.hook("sleep 1000 & echo $$ $! > " + w.path("pids") + "; wait")
 	ended := make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
-	w.open(func(_ context.Context, conn net.Conn) { ended <- w.ReceivePack(ctx, "blog", limit, conn, conn, io.Discard) })
+	w.open(func(_ context.Context, conn net.Conn) {
+		ended <- w.ReceivePack(ctx, "blog", limit, conn, conn, io.Discard)
+	})
 	w.write("a", "1")
 	w.commit()
 	pushed := make(chan error, 1)

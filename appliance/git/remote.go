@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/berthhq/berth/appliance"
@@ -34,6 +35,9 @@ func ParseHost(s string) (string, error) {
 	u, err := url.Parse("ssh://" + s)
 	if !hostName.MatchString(host) || err != nil && !strings.Contains(host, ":") || err == nil && u.Host != s {
 		return "", appliance.WithHint(fmt.Errorf("%w host %.80q", appliance.ErrInvalid, s), "write a name, as in git.example.org, or a name and a port, as in git.example.org:2222")
+	}
+	if n, err := strconv.Atoi(port); port != "" && (err != nil || n < 1 || n > 65535) {
+		return "", fmt.Errorf("%w port %.20q", appliance.ErrInvalid, port)
 	}
 	if port == "" || port == "22" {
 		return host, nil
@@ -86,18 +90,13 @@ func ParseRemote(raw string) (Remote, error) {
 	return r, nil
 }
 
-// redact removes a password from an address that is about to be shown.
+// redact removes a name and a password from an address that is about to be
+// shown, however it is written.
 func redact(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		if i := strings.LastIndex(raw, "@"); i >= 0 && strings.Contains(raw, "://") {
-			return "…" + raw[i:]
-		}
+	before, rest, ok := strings.Cut(raw, "://")
+	at := strings.LastIndex(rest, "@")
+	if !ok || at < 0 {
 		return raw
 	}
-	if u.User != nil && strings.HasPrefix(u.Scheme, "http") {
-		u.User = url.User("…")
-		return strings.Replace(u.String(), url.User("…").String(), "…", 1)
-	}
-	return u.Redacted()
+	return before + "://…" + rest[at:]
 }

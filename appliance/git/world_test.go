@@ -195,8 +195,9 @@ func archived(t *testing.T, archive func(io.Writer) error) map[string]string {
 // A host has repositories that submodules are fetched from.
 type host struct {
 	*world
-	url   string
-	asked *[]string
+	url     string
+	asked   *[]string
+	handler http.Handler
 }
 
 // dumb serves repositories as files, as any web server does.
@@ -227,7 +228,7 @@ func (w *world) host(handler http.Handler) host {
 		handler.ServeHTTP(rw, r)
 	}))
 	w.t.Cleanup(s.Close)
-	return host{w, s.URL, &asked}
+	return host{w, s.URL, &asked, handler}
 }
 
 // repo makes a repository of files on the host, with submodules, and returns

@@ -37,7 +37,7 @@ func TestResourcesOfBuildsAreLimitedForAnAppAndForAll(t *testing.T) {
        Computed build limit cpu:       1.5
        Computed build limit pids:      2048
        Computed build limit disk free: 2g
-       Computed build limit time:      1h0m0s
+       Computed build limit time:      1h
 `
 	if got := w.ok("resource:report", "blog"); got != want {
 		t.Errorf("resource:report:\n%s\nwant:\n%s", got, want)

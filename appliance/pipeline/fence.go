@@ -46,7 +46,7 @@ var Limits = []Limit{
 	{"disk-free", "build-disk-free", func(f *appliance.Fence, s string) (err error) { f.Free, err = parseSize(s, 0); return err },
 		func(f appliance.Fence) string { return short(f.Free) }},
 	{"time", "build-time", func(f *appliance.Fence, s string) (err error) { f.Time, err = parseTime(s); return err },
-		func(f appliance.Fence) string { return f.Time.String() }},
+		func(f appliance.Fence) string { return shortTime(f.Time) }},
 }
 
 // Check reports whether value is one for the limit.
@@ -211,6 +211,18 @@ func parseTime(s string) (time.Duration, error) {
 		return 0, errors.New("write it as 45m or 1h30m, from 10s to 24h")
 	}
 	return d, nil
+}
+
+// shortTime prints a time without its zeros: 30m, 1h.
+func shortTime(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 // short prints a size as parseSize reads it, in the largest unit that it has

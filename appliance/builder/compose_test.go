@@ -245,7 +245,7 @@ func TestComposeFileThatMakesNoSenseIsExplained(t *testing.T) {
 		"a variable that must be set":     {web("environment: {A: '${DATABASE_URL:?say where}'}"), "DATABASE_URL must be set: say where"},
 		"a lone dollar":                   {web("environment: {A: 'a $ b'}"), "a dollar that is meant is written $$"},
 		"an open brace":                   {web("environment: {A: '${A'}"), "is no variable"},
-		"an image with a line end":        {`services: {web: {image: "x\nRUN evil"}}`, "is no image"},
+		"an image with a line end":        {`services: {web: {image: "x\nRUN evil"}}`, "invalid image"},
 		"a port that is none":             {web("ports: ['80:http']"), `"80:http" is no port`},
 		"a user with a line end":          {web(`user: "x\nRUN evil"`), "user: neither a name nor a number"},
 		"a directory with a line end":     {web(`working_dir: "/x\nRUN evil"`), "working_dir: no absolute path"},

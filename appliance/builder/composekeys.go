@@ -49,16 +49,11 @@ var serviceKeys = map[string]func(*composeReader, *composeService, any) error{
 
 func nothingMore(*composeReader, *composeService, any) error { return nil }
 
-// imageRef is what Docker allows in a reference, roughly: nothing in it can
-// end a line of a Dockerfile.
-var imageRef = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,250}$`)
-
 func (r *composeReader) image(s *composeService, v any) error {
-	s.image, _ = v.(string)
-	if !imageRef.MatchString(s.image) {
-		return fmt.Errorf("%.80q is no image", fmt.Sprint(v))
-	}
-	return nil
+	name, _ := v.(string)
+	_, err := appliance.ParseImage(name)
+	s.image = name
+	return err
 }
 
 func (r *composeReader) build(s *composeService, v any) (err error) {

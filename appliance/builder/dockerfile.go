@@ -117,6 +117,7 @@ func lowest(ports []int, otherwise int) int {
 var (
 	missingFile = regexp.MustCompile(`"/?([^"]+)":? not found`)
 	frontend    = regexp.MustCompile(`(?i)^#\s*syntax\s*=\s*(\S+)`)
+	stepFailed  = regexp.MustCompile(`exit status \d+$`)
 	notFetched  = regexp.MustCompile(`pull access denied|failed to do request|failed to resolve|dial tcp|no such host|not found: manifest|TLS handshake`)
 )
 
@@ -128,6 +129,12 @@ func advise(err error, spec appliance.BuildSpec) error {
 	switch m := missingFile.FindStringSubmatch(text); {
 	case appliance.HintOf(err) != "" || errors.Is(err, context.Canceled):
 		return err
+	case stepFailed.MatchString(text):
+		return appliance.WithHint(err, "the lines above say why; docker build runs the same step on your own machine")
+	case strings.Contains(text, "target stage"):
+		return appliance.WithHint(err, "a stage has the name that its FROM line gives it, as in FROM node:24 AS production; docker-options:list shows what was asked for")
+	case errors.Is(err, appliance.ErrInvalid):
+		return appliance.WithHint(err, "correct "+spec.Dockerfile+"; docker build checks it on your own machine")
 	case notFetched.MatchString(text):
 		if syntax := syntaxOf(spec); syntax != "" && strings.Contains(text, syntax) {
 			return appliance.WithHint(err, fmt.Sprintf(

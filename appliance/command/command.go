@@ -49,6 +49,10 @@ type Command struct {
 	// Call.Global is set, and it is for admins only.
 	Global bool
 
+	// Verbatim is set for a command whose arguments may look like flags. Its
+	// own flags go before the first of them.
+	Verbatim bool
+
 	// Flags, if set, declares the command's flags.
 	Flags func(*pflag.FlagSet)
 

@@ -139,6 +139,7 @@ func (c Command) parse(session *Session, args []string) (*Call, error) {
 func (c Command) flags() *pflag.FlagSet {
 	flags := pflag.NewFlagSet(c.Name, pflag.ContinueOnError)
 	flags.SetOutput(io.Discard)
+	flags.SetInterspersed(!c.Verbatim)
 	if c.Flags != nil {
 		c.Flags(flags)
 	}

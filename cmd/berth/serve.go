@@ -86,7 +86,7 @@ func serve(ctx context.Context, cfg config) error {
 	pipe := &pipeline.Pipeline{
 		Store:    store,
 		Repos:    git.Repos{Dir: cfg.path("git"), Hooks: cfg.path("hooks")},
-		Builders: []builder.Builder{builder.Dockerfile{}, builder.Buildpacks{}},
+		Builders: []builder.Builder{builder.Dockerfile{}, builder.Compose{}, builder.Buildpacks{}},
 		Stack: func(ctx context.Context, out io.Writer) (appliance.Image, error) {
 			s, err := stack(ctx)
 			if err != nil {
@@ -122,6 +122,8 @@ func serve(ctx context.Context, cfg config) error {
 			command.Certificates(pipe),
 			command.Logs(pipe),
 			command.Settings(pipe),
+			command.Builder(pipe),
+			command.DockerOptions(pipe),
 			command.Builds(pipe),
 			command.Resources(pipe),
 			command.Keys(store),

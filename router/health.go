@@ -2,10 +2,14 @@ package router
 
 import (
 	"bufio"
+	"bytes"
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -19,14 +23,21 @@ var ErrUnhealthy = errors.New("unhealthy")
 // attemptTimeout is for one question and its answer.
 const attemptTimeout = 5 * time.Second
 
+// maxContent is how much of an answer is searched for content.
+const maxContent = 1 << 20
+
 // A HealthCheck says what a target must answer before it gets traffic.
 type HealthCheck struct {
 	// Path must answer 2xx or 3xx. If it is "", whatever listens passes,
 	// unless it speaks HTTP and answers 5xx to GET /.
 	Path     string
 	TCP      bool          // only connect
+	TLS      bool          // ask over TLS, whatever the certificate
 	Host     string        // the Host header to ask with; the target if ""
+	Header   http.Header   // what to ask with besides
+	Content  string        // must be in the first MB of the answer's body
 	Timeout  time.Duration // for the whole wait; 60 s if 0
+	Attempt  time.Duration // for one question and its answer; 5 s if 0
 	Interval time.Duration // 25 ms if 0
 }
 
@@ -50,7 +61,7 @@ func (h HealthCheck) Wait(ctx context.Context, target string) error {
 	evidence := "it was not asked"
 	strange := 0
 	for {
-		err := h.ask(limited, target)
+		err := h.Ask(limited, target)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -83,9 +94,9 @@ func (h HealthCheck) Wait(ctx context.Context, target string) error {
 	}
 }
 
-// ask asks once.
-func (h HealthCheck) ask(ctx context.Context, target string) error {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+// Ask asks once, and returns nil if the target passes. Path "" is "/".
+func (h HealthCheck) Ask(ctx context.Context, target string) error {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(h.Attempt, attemptTimeout))
 	defer cancel()
 
 	conn, err := dial(ctx, "tcp", target)
@@ -96,7 +107,12 @@ func (h HealthCheck) ask(ctx context.Context, target string) error {
 	if h.TCP {
 		return nil
 	}
-
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	if h.TLS {
+		// The process is in its own network, and its certificate is nobody's
+		// business but its own.
+		conn = tls.Client(conn, &tls.Config{ServerName: h.Host, InsecureSkipVerify: true})
+	}
 	path := "/" + strings.TrimPrefix(h.Path, "/")
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+target+path, nil)
 	if err != nil {
@@ -105,6 +121,10 @@ func (h HealthCheck) ask(ctx context.Context, target string) error {
 	req.Host = h.Host
 	req.Close = true
 	req.Header.Set("User-Agent", "Berth health check")
+	maps.Copy(req.Header, h.Header)
+	if host := h.Header.Get("Host"); host != "" {
+		req.Host = host
+	}
 	res, err := roundTrip(req, conn)
 	if ctx.Err() != nil {
 		return fmt.Errorf("GET %s got no answer", path)
@@ -112,21 +132,27 @@ func (h HealthCheck) ask(ctx context.Context, target string) error {
 	if err != nil {
 		return fmt.Errorf("GET %s: %w", path, errNotHTTP)
 	}
-	if res.StatusCode < 400 || h.Path == "" && res.StatusCode < 500 {
+	if res.StatusCode >= 400 && (h.Path != "" || res.StatusCode >= 500) {
+		return fmt.Errorf("GET %s answered %s", path, res.Status)
+	}
+	if h.Content == "" {
 		return nil
 	}
-	return fmt.Errorf("GET %s answered %s", path, res.Status)
+	// What has come until it breaks off may have the content too.
+	body, _ := io.ReadAll(io.LimitReader(res.Body, maxContent))
+	if !bytes.Contains(body, []byte(h.Content)) {
+		return fmt.Errorf("GET %s answered %s without %.80q in it", path, res.Status, h.Content)
+	}
+	return nil
 }
 
 // roundTrip sends req over conn and reads the header of the answer. There is
 // no http.Transport in it: that one logs what a server says unasked.
 func roundTrip(req *http.Request, conn net.Conn) (*http.Response, error) {
-	stop := context.AfterFunc(req.Context(), func() { conn.Close() })
-	defer stop()
 	if err := req.Write(conn); err != nil {
 		return nil, err
 	}
-	r := bufio.NewReader(io.LimitReader(conn, 64<<10))
+	r := bufio.NewReader(io.LimitReader(conn, maxContent+64<<10))
 	for {
 		res, err := http.ReadResponse(r, req)
 		// 103 Early Hints and the like come before the answer.

@@ -1,15 +1,18 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/builder"
 	"github.com/berthhq/berth/router"
 )
 
@@ -51,6 +54,7 @@ func (r *run) deploy(ctx context.Context, release appliance.Release) error {
 	if err != nil {
 		return err
 	}
+	r.finish(ctx, release)
 	return r.announce(context.WithoutCancel(ctx))
 }
 
@@ -60,7 +64,7 @@ func newGeneration(version int) appliance.Generation {
 
 // warnOfSilence says so when nothing of what was started answers anybody.
 func (r *run) warnOfSilence(release appliance.Release, started []appliance.Process) {
-	types := slices.Sorted(maps.Keys(release.Procfile))
+	types := processTypes(release)
 	if len(started) == 0 && len(types) > 0 {
 		r.progress.Warn("nothing of %s runs: ps:scale %s %s=1 starts one", r.app, r.app, types[len(types)-1])
 		return
@@ -77,57 +81,101 @@ func (r *run) startHealthy(ctx context.Context, release appliance.Release, gener
 	if err != nil {
 		return nil, err
 	}
-	for _, typ := range slices.Sorted(maps.Keys(formation)) {
-		if formation[typ] == 0 {
-			continue
+	for _, group := range startOrder(formation, release.Services) {
+		var together []appliance.Process
+		for _, typ := range group {
+			processes, err := r.Engine.Start(ctx, processSpec(release, generation, typ, formation[typ]))
+			if err != nil {
+				return nil, fmt.Errorf("start %s: %w", typ, err)
+			}
+			together = append(together, processes...)
 		}
-		processes, err := r.Engine.Start(ctx, processSpec(release, generation, typ, formation[typ]))
-		if err != nil {
-			return nil, fmt.Errorf("start %s: %w", typ, err)
+		if err := r.healthy(ctx, release, together); err != nil {
+			return nil, err
 		}
-		started = append(started, processes...)
-	}
-	if err := r.healthy(ctx, release.WebPort(), started); err != nil {
-		return nil, err
+		started = append(started, together...)
 	}
 	return started, context.Cause(ctx)
 }
 
-// formation returns how many of each of the release's process types to run.
-// One web process and nothing else, until somebody scales.
+// formation returns how many of each of the release's process types to run:
+// what its app.json says, else what somebody has scaled it to, else one web
+// process, and one of each service of a compose file.
 func (p *Pipeline) formation(ctx context.Context, release appliance.Release) (appliance.Formation, error) {
 	scaled, err := p.Store.Formation(ctx, release.App)
 	if err != nil {
 		return nil, err
 	}
+	return Formation(release, scaled), nil
+}
+
+// Formation returns how many of each of the release's process types run when
+// people have scaled them like this.
+func Formation(release appliance.Release, scaled appliance.Formation) appliance.Formation {
 	f := appliance.Formation{}
-	for typ := range release.Procfile {
+	for _, typ := range processTypes(release) {
+		_, isService := release.Services[typ]
 		n, ok := scaled[typ]
-		if !ok && typ == Web {
+		if !ok && (typ == Web || isService) {
 			n = 1
+		}
+		if wanted := release.AppJSON.Formation[typ].Quantity; wanted != nil {
+			n = *wanted
 		}
 		f[typ] = n
 	}
-	return f, nil
+	return f
 }
 
-// processSpec says how to run n processes of one of a release's types.
+// processTypes returns the types of a release that can run, in order. The
+// command of the type "release" is no process.
+func processTypes(release appliance.Release) []string {
+	types := slices.Sorted(maps.Keys(release.Procfile))
+	return slices.DeleteFunc(types, func(typ string) bool { return typ == Release })
+}
+
+// processSpec says how to run n processes of one of a release's types. What
+// people have set goes before what a compose file says.
 func processSpec(release appliance.Release, generation appliance.Generation, typ string, n int) appliance.ProcessSpec {
+	service := release.Services[typ]
+	env := map[string]string{}
+	maps.Copy(env, service.Env)
+	maps.Copy(env, release.Env)
+	port := processPort(release, typ)
+	if own, ok := service.Env["PORT"]; ok {
+		env["PORT"] = own // what config says is about web
+	}
+	if typ == Web {
+		env["PORT"] = strconv.Itoa(port)
+	}
 	spec := appliance.ProcessSpec{
 		App: release.App, Type: typ, Release: release.Version, Generation: generation,
-		Image: release.Image, Env: environ(release.Env), Replicas: n,
+		Image: cmp.Or(service.Image, release.Image), Command: service.Command, Env: environ(env),
+		Mounts: service.Mounts, Port: port, Replicas: n, Aliases: append([]string{typ}, service.Aliases...),
 	}
 	switch command := release.Procfile[typ]; {
+	case service.Image != "":
 	case release.Stack != "":
 		spec.Command = []string{"/start", typ}
 	case command != "":
 		spec.Command = []string{"/bin/sh", "-c", command}
 	}
-	if typ == Web {
-		spec.Port = release.WebPort()
-		spec.Env = append(spec.Env, fmt.Sprintf("PORT=%d", spec.Port))
-	}
 	return spec
+}
+
+// processPort returns the port that a type is reached on, or 0: web's own, a
+// service's, or what a check of app.json asks.
+func processPort(release appliance.Release, typ string) int {
+	service := release.Services[typ]
+	if typ == Web {
+		return cmp.Or(release.WebPort(), service.Port, builder.DefaultPort)
+	}
+	for _, c := range startupChecks(release, typ) {
+		if c.Path != "" || c.Port != 0 {
+			return cmp.Or(c.Port, service.Port, builder.DefaultPort)
+		}
+	}
+	return service.Port
 }
 
 // switchTo makes the new generation the one that serves, and ends the old one

@@ -29,19 +29,28 @@ const lastLines = 20
 
 // healthy returns when every process is ready for traffic, or with why one
 // will not be.
-func (r *run) healthy(ctx context.Context, port int, started []appliance.Process) error {
-	check, err := r.check(ctx)
+func (r *run) healthy(ctx context.Context, release appliance.Release, started []appliance.Process) error {
+	answer, err := r.check(ctx)
 	if err != nil {
 		return err
 	}
+	tests := map[string]test{}
+	for _, p := range started {
+		if tests[p.Type] == nil {
+			if tests[p.Type], err = r.testFor(ctx, release, p.Type, answer); err != nil {
+				return err
+			}
+		}
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	for _, p := range started {
-		g.Go(func() error { return r.ready(ctx, p, port, check) })
+		g.Go(func() error { return r.ready(ctx, p, processPort(release, p.Type), tests[p.Type]) })
 	}
 	return g.Wait()
 }
 
-// check returns what the app's web processes must answer.
+// check returns what the app's web processes must answer when nothing else is
+// said, or when somebody has said so on this machine.
 func (r *run) check(ctx context.Context) (check router.HealthCheck, err error) {
 	path, err := r.Store.AppSetting(ctx, r.app, CheckPathSetting)
 	if err != nil {
@@ -65,9 +74,51 @@ func (r *run) check(ctx context.Context) (check router.HealthCheck, err error) {
 	return check, nil
 }
 
+// A test returns nil when a process is ready for traffic, and an
+// ErrUnhealthy when it has had its time.
+type test func(ctx context.Context, p appliance.Process) error
+
+// testFor returns what the processes of a type must pass: what was set for web
+// on this machine, else what app.json says, else what the image brings, else
+// that web answers and that any other stays up.
+func (r *run) testFor(ctx context.Context, release appliance.Release, typ string, answer router.HealthCheck) (test, error) {
+	answers := func(ctx context.Context, p appliance.Process) error { return answer.Wait(ctx, p.Addr) }
+	if typ == Web && (answer.TCP || answer.Path != "") {
+		return answers, nil
+	}
+	if checks := startupChecks(release, typ); len(checks) > 0 {
+		return r.reached(answer, r.passes(checks, processPort(release, typ), answer.Host)), nil
+	}
+	spec := processSpec(release, "", typ, 1)
+	info, err := r.Engine.Inspect(ctx, spec.Image)
+	switch {
+	case err != nil:
+		return nil, err
+	// The image's check is about what the image itself starts.
+	case info.Health && (typ == Web || spec.Command == nil):
+		return r.reached(answer, r.checksItself), nil
+	case typ == Web:
+		return answers, nil
+	}
+	return stayUp, nil
+}
+
+// reached adds to the test of a web process that it can be reached: whatever
+// else it passes, it would get traffic.
+func (r *run) reached(answer router.HealthCheck, also test) test {
+	answer.TCP = true
+	return func(ctx context.Context, p appliance.Process) error {
+		err := also(ctx, p)
+		if err == nil && p.Type == Web {
+			err = answer.Wait(ctx, p.Addr)
+		}
+		return err
+	}
+}
+
 // ready returns when one process is ready for traffic. A process that ends is
 // noticed at once.
-func (r *run) ready(ctx context.Context, p appliance.Process, port int, check router.HealthCheck) error {
+func (r *run) ready(ctx context.Context, p appliance.Process, port int, passes test) error {
 	start := time.Now()
 	watched, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -77,12 +128,7 @@ func (r *run) ready(ctx context.Context, p appliance.Process, port int, check ro
 		stop(r.ended(watched, p))
 	}()
 
-	var err error
-	if p.Type == Web {
-		err = check.Wait(watched, p.Addr)
-	} else {
-		err = stayUp(watched)
-	}
+	err := passes(watched, p)
 	stop(nil) // whoever was first has said why
 	<-looked
 	if ctx.Err() != nil {
@@ -101,15 +147,16 @@ func (r *run) ready(ctx context.Context, p appliance.Process, port int, check ro
 	return nil
 }
 
-// stayUp returns nil when a process that listens on nothing has run for a
+// stayUp passes a process that listens on nothing when it has run for a
 // moment, in which a mistyped command would have ended.
-func stayUp(ctx context.Context) error {
-	select {
-	case <-time.After(settle):
-		return nil
-	case <-ctx.Done():
+func stayUp(ctx context.Context, _ appliance.Process) error { return wait(ctx, settle) }
+
+// wait is pause that says why ctx was done.
+func wait(ctx context.Context, d time.Duration) error {
+	if !pause(ctx, d) {
 		return context.Cause(ctx)
 	}
+	return nil
 }
 
 // An endedError is about a process that ended before it was ready.
@@ -121,16 +168,28 @@ func (e *endedError) Error() string {
 
 // ended returns an endedError when the process does not run any more, or nil
 // when ctx is done.
-func (r *run) ended(ctx context.Context, p appliance.Process) error {
+func (r *run) ended(ctx context.Context, p appliance.Process) (err error) {
+	r.follow(ctx, p, func(now appliance.Process) bool {
+		if !now.Running {
+			err = &endedError{now}
+		}
+		return !now.Running
+	})
+	return err
+}
+
+// follow has look see a process, again and again as things change, until that
+// has seen enough or ctx is done.
+func (r *run) follow(ctx context.Context, p appliance.Process, look func(appliance.Process) (enough bool)) {
 	for {
 		changed := r.state.changes()
 		processes, err := r.Engine.Processes(ctx, r.app)
-		if now := find(p, processes); err == nil && !now.Running {
-			return &endedError{now}
+		if err == nil && look(find(p, processes)) {
+			return
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-changed:
 		case <-time.After(time.Second): // in case the engine did not tell us
 		}
@@ -149,16 +208,16 @@ func (r *run) explain(ctx context.Context, p appliance.Process) error {
 	case p.OOM:
 		what = fmt.Sprintf("%s.%d was killed: out of memory", p.Type, p.Index)
 		hint = "it needs more memory than this machine has to give"
-	case p.ExitStatus == 127:
+	case p.ExitStatus == statusNotFound:
 		hint = "status 127 means that its command was not found: check the Procfile, and that the build installs it"
-	case p.ExitStatus == 126:
+	case p.ExitStatus == statusNotExecutable:
 		hint = "status 126 means that its command cannot be executed: check its mode (git update-index --chmod=+x) and its first line"
 	}
 	return appliance.WithHint(errors.New(what), hint)
 }
 
-// explainUnhealthy makes an error of a process that runs but does not answer.
-// Most often it listens where nobody can reach it, which can be seen.
+// explainUnhealthy makes an error of a process that runs but does not pass.
+// Most often web listens where nobody can reach it, which can be seen.
 func (r *run) explainUnhealthy(ctx context.Context, p appliance.Process, port int, err error) error {
 	r.showLog(ctx, p)
 	hint := fmt.Sprintf("web must listen on 0.0.0.0, on the port that $PORT gives (%d); "+
@@ -166,6 +225,9 @@ func (r *run) explainUnhealthy(ctx context.Context, p appliance.Process, port in
 	listening, listErr := r.Engine.Listening(ctx, p.ID)
 	if listErr == nil {
 		hint = hintFor(listening, port, hint)
+	}
+	if failed, ok := errors.AsType[*failedCheck](err); ok && (p.Type != Web || failed.answered) {
+		hint = failed.hint
 	}
 	return appliance.WithHint(fmt.Errorf("%s.%d: %w", p.Type, p.Index, err), hint)
 }

@@ -171,6 +171,8 @@ type run struct {
 	took     []timing
 	settled  <-chan struct{} // see Push
 
+	afterwards []script // to run when the new release serves
+
 	made *appliance.Build // what came of it so far, for its record
 }
 

@@ -1,0 +1,138 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/berthhq/berth/appliance"
+)
+
+// Release is the process type that runs once, before a deploy, and is never
+// scaled.
+const Release = "release"
+
+// scriptTime is how long a script may take, as Heroku's release phase.
+const scriptTime = time.Hour
+
+var errScriptTime = fmt.Errorf("it was ended: it took longer than %s", scriptTime)
+
+// A script is a command that runs to its end around a deploy, in the new
+// image and with the app's environment.
+type script struct {
+	name    string // "predeploy"
+	from    string // the file that it is written in
+	command string
+	commit  appliance.Image // what to name the image of what it leaves; "" if that is to be lost
+}
+
+// prepare runs what has to be done before a new image can be deployed, and
+// notes what is to be done after. An error means that the old release stays.
+func (r *run) prepare(ctx context.Context, release appliance.Release) (appliance.Release, error) {
+	types := processTypes(release)
+	for _, typ := range slices.Sorted(maps.Keys(release.AppJSON.Formation)) {
+		if wanted := release.AppJSON.Formation[typ].Quantity; wanted != nil && *wanted > 0 && !slices.Contains(types, typ) {
+			r.progress.Warn("app.json wants %d of %s, but there is no such process type", *wanted, typ)
+		}
+	}
+	scripts := release.AppJSON.Scripts
+	if scripts.Predeploy != "" {
+		tag := r.tag(release.Commit)
+		if err := r.runScript(ctx, release, script{"predeploy", "app.json", scripts.Predeploy, tag}); err != nil {
+			return release, err
+		}
+		release.Image = tag
+	}
+	if command := release.Procfile[Release]; command != "" {
+		if err := r.runScript(ctx, release, script{Release, "Procfile", command, ""}); err != nil {
+			return release, err
+		}
+	}
+	app, err := r.Store.App(ctx, r.app)
+	if err != nil {
+		return release, err
+	}
+	if scripts.FirstPostdeploy != "" && app.LiveRelease == 0 {
+		r.afterwards = append(r.afterwards, script{"postdeploy of the first deploy", "app.json", scripts.FirstPostdeploy, ""})
+	}
+	if scripts.Postdeploy != "" {
+		r.afterwards = append(r.afterwards, script{"postdeploy", "app.json", scripts.Postdeploy, ""})
+	}
+	return release, nil
+}
+
+// finish runs what is to be done when the new release serves. It serves
+// whatever becomes of that.
+func (r *run) finish(ctx context.Context, release appliance.Release) {
+	for _, s := range r.afterwards {
+		if err := r.runScript(ctx, release, s); err != nil {
+			r.Log.WarnContext(ctx, "script", "app", r.app, "script", s.name, "err", err)
+			r.progress.Warn("%v", err)
+			r.progress.Detail("%s is deployed all the same; %s", r.app, appliance.HintOf(err))
+		}
+	}
+}
+
+// runScript runs a script to its end, and prints what it prints.
+func (r *run) runScript(ctx context.Context, release appliance.Release, s script) error {
+	r.progress.Step("Running %s (%s): %s", s.name, s.from, inOneLine(s.command))
+	limited, cancel := context.WithTimeoutCause(ctx, scriptTime, errScriptTime)
+	defer cancel()
+	start := time.Now()
+	spec := appliance.RunSpec{
+		App: r.app, Image: release.Image, Command: shellCommand(release, s.command), Env: environ(release.Env), Out: r.progress,
+	}
+	if s.commit != "" {
+		spec.Commit = &appliance.CommitSpec{Tag: s.commit}
+	}
+	result, err := r.Engine.Run(limited, spec)
+	hint := "the lines above are the last it printed; correct it in " + s.from + ", or what it needs, and push again"
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.Is(err, errScriptTime):
+		return appliance.WithHint(fmt.Errorf("%s: %w", s.name, errScriptTime), "let the app do in the background what takes so long")
+	case err != nil:
+		return fmt.Errorf("%s: %w", s.name, err)
+	case result.OOM:
+		return appliance.WithHint(fmt.Errorf("%s was killed: out of memory", s.name), "it needs more memory than this machine has to give")
+	case result.Status == statusNotFound:
+		hint = "status 127 means that a command was not found: check " + s.from + ", and that the build installs it"
+	case result.Status == statusNotExecutable:
+		hint = "status 126 means that a command cannot be executed: check its mode (git update-index --chmod=+x) and its first line"
+	}
+	if result.Status != 0 {
+		return appliance.WithHint(fmt.Errorf("%s exited with status %d", s.name, result.Status), hint)
+	}
+	r.progress.Detail("(%s)", seconds(time.Since(start)))
+	return nil
+}
+
+// What a shell ends with when it cannot run a command.
+const (
+	statusNotExecutable = 126
+	statusNotFound      = 127
+)
+
+// shellCommand returns how to run a command line in a release's image, with
+// all that its processes find there.
+func shellCommand(release appliance.Release, command string) []string {
+	if release.Stack != "" {
+		return []string{"/exec", "bash", "-c", command}
+	}
+	return []string{"/bin/sh", "-c", command}
+}
+
+// inOneLine shortens a command that a repository brings for a headline.
+func inOneLine(command string) string {
+	line := strings.Join(strings.FieldsFunc(command, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
+	if r := []rune(line); len(r) > 100 {
+		return string(r[:100]) + "…"
+	}
+	return line
+}

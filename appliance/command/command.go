@@ -53,6 +53,10 @@ type Command struct {
 	// own flags go before the first of them.
 	Verbatim bool
 
+	// Secret is set for a command whose arguments after the first are secrets.
+	// The audit trail does not have them.
+	Secret bool
+
 	// Flags, if set, declares the command's flags.
 	Flags func(*pflag.FlagSet)
 

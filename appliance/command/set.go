@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -164,8 +165,10 @@ func (s *Set) record(ctx context.Context, c Command, actor appliance.Actor, args
 		switch {
 		case wantsApp && e.App == "" && isApp:
 			e.App = name
-		case wantsPairs && !isPair && c.flag(arg) == "":
+		case wantsPairs && !isPair && c.flag(arg) == "", c.Secret && len(detail) > 0 && c.flag(arg) == "":
 			detail = append(detail, "…")
+		case strings.Contains(arg, "://"):
+			detail = append(detail, address(arg))
 		case len(key) > maxDetail:
 			detail = append(detail, "…")
 		default:
@@ -183,6 +186,16 @@ func (s *Set) record(ctx context.Context, c Command, actor appliance.Actor, args
 		e.Error = err.Error()
 	}
 	return s.store.Record(context.WithoutCancel(ctx), e)
+}
+
+// address is of a URL what is no secret: not who asks, and not what is behind a
+// question mark, where a signature can be.
+func address(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.Opaque != "" || len(raw) > maxDetail {
+		return "…"
+	}
+	return u.Scheme + "://" + u.Host + u.EscapedPath()
 }
 
 // maxDetail bounds what the audit trail keeps of one command line, in bytes.

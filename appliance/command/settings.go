@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/mail"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -19,41 +18,12 @@ type settings struct {
 	*pipeline.Pipeline
 }
 
-// Settings returns the commands that change how an app is received and
-// checked.
+// Settings returns the commands that change how an app is checked.
 func Settings(p *pipeline.Pipeline) []Command {
 	s := settings{p}
 	return []Command{
-		{Name: "git:set", Args: "<app> <property> [<value>]", Short: "set deploy-branch; no value takes it back", For: Member, Run: s.git},
 		{Name: "checks:set", Args: "<app> <property> [<value>]", Short: "set path or timeout of the health check", For: Member, Run: s.checks},
 	}
-}
-
-// DeployBranchSetting is the app's setting for the branch that is deployed.
-const DeployBranchSetting = "deploy-branch"
-
-var branchName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,200}$`)
-
-// ParseBranch checks that s can be the name of a branch: a safe part of what
-// git check-ref-format allows.
-func ParseBranch(s string) (string, error) {
-	if !branchName.MatchString(s) || strings.Contains(s, "..") || strings.Contains(s, "//") || strings.HasSuffix(s, "/") || strings.HasSuffix(s, ".lock") || strings.HasSuffix(s, ".") {
-		return "", appliance.WithHint(fmt.Errorf("%w branch name %.80q", appliance.ErrInvalid, s), "use letters, digits and . _ / -, as in release/2026")
-	}
-	return s, nil
-}
-
-func (s settings) git(ctx context.Context, c *Call) (err error) {
-	property, value := c.Args[1], strings.Join(c.Args[2:], "")
-	if property != DeployBranchSetting {
-		return unknownProperty(property, DeployBranchSetting)
-	}
-	if value != "" {
-		if value, err = ParseBranch(value); err != nil {
-			return err
-		}
-	}
-	return s.set(ctx, c, DeployBranchSetting, value)
 }
 
 // maxCheckTimeout is how long a push may wait for an app, in seconds.

@@ -115,6 +115,9 @@ func (p *Pipeline) Recover(ctx context.Context) error {
 	if err := p.Repos.Settle(settled); err != nil {
 		p.Log.WarnContext(ctx, "a git of an earlier daemon is still at work", "err", err)
 	}
+	if err := p.Repos.Tidy(); err != nil {
+		return err
+	}
 	if err := p.Store.AbandonBuilds(ctx, "berth was stopped while it ran"); err != nil {
 		return err
 	}

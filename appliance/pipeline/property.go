@@ -19,6 +19,9 @@ const (
 	PushMaxFilesSetting    = "push-max-files"
 )
 
+// NoRevEnvVar is the RevEnvVarSetting of an app that gets no such variable.
+const NoRevEnvVar = "-"
+
 // propertyDefaults are as in Dokku, but for those of pushes, which it leaves
 // without a limit.
 var propertyDefaults = map[string]string{

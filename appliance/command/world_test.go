@@ -82,6 +82,7 @@ func newWorld(t *testing.T) *world {
 		command.Domains(w.Pipeline), command.Certificates(w.Pipeline), command.Logs(w.Pipeline), command.Settings(w.Pipeline),
 		command.Builder(w.Pipeline), command.DockerOptions(w.Pipeline),
 		command.Builds(w.Pipeline), command.Resources(w.Pipeline),
+		command.Buildpacks(w.Pipeline),
 		command.Keys(store), command.Stack(w.Pipeline, stack),
 		command.Host(w.Pipeline, command.HostInfo{Version: "1.2.3", SSHPort: 2222, Key: publicKey(t)}))
 	return w
@@ -173,6 +174,7 @@ func args(c command.Command) []string {
 	for _, word := range strings.Fields(strings.NewReplacer("[", "", "]", "", "...", "").Replace(c.Args)) {
 		args = append(args, map[string]string{
 			"<app>": "blog", "<key=value>": "SECRET=hunter2", "<type=count>": "web=1", "<host>": "www.example.test", "<domain>": "apps.example.test",
+			"<buildpack>": "nodejs",
 			"<key>": "bob", "<name>": "zoe", "<image>": "stack:1", "<property>": "deploy-branch", "<value>": "main", "<command>": "apps", "<n>": "1",
 			"<phase>": "build", "<option=value>": "--build-arg=SECRET=hunter2",
 		}[word])

@@ -126,6 +126,7 @@ func serve(ctx context.Context, cfg config) error {
 			command.DockerOptions(pipe),
 			command.Builds(pipe),
 			command.Resources(pipe),
+			command.Buildpacks(pipe),
 			command.Keys(store),
 			command.Stack(pipe, stack),
 			command.Host(pipe, command.HostInfo{Version: version, SSHPort: port(ln.ssh), Key: hostKey.PublicKey()}),

@@ -70,7 +70,8 @@ func (u *unarchiver) bound(r io.Reader) io.Reader {
 }
 
 func (u *unarchiver) untar(r io.Reader, kind ArchiveType) error {
-	for tr := tar.NewReader(r); ; {
+	end := &ending{r: r}
+	for tr := tar.NewReader(end); ; {
 		h, err := tr.Next()
 		if err == io.EOF {
 			break
@@ -98,8 +99,30 @@ func (u *unarchiver) untar(r io.Reader, kind ArchiveType) error {
 	}
 	// What is behind the end is of no interest, but whoever sends it is not to
 	// be cut off.
-	_, err := io.Copy(io.Discard, r)
-	return err
+	if _, err := io.Copy(io.Discard, end); err != nil {
+		return broken(kind, err)
+	}
+	// Package tar takes one that was cut off between two files for a whole one.
+	if end.zeros < 512 {
+		return broken(kind, io.ErrUnexpectedEOF)
+	}
+	return nil
+}
+
+// An ending counts the zeros that a tar ends with.
+type ending struct {
+	r     io.Reader
+	zeros int
+}
+
+func (e *ending) Read(p []byte) (int, error) {
+	n, err := e.r.Read(p)
+	rest := bytes.TrimRight(p[:n], "\x00")
+	if len(rest) > 0 {
+		e.zeros = 0
+	}
+	e.zeros += n - len(rest)
+	return n, err
 }
 
 // file adds a file, if it belongs there, and then has read its content. Of the

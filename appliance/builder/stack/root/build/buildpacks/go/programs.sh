@@ -1,0 +1,47 @@
+# shellcheck shell=bash
+# Which programs are built, and which of them is the web process.
+# shellcheck disable=SC2154 # module and flags are compile's
+
+# mains PACKAGES… prints those of the packages that are programs.
+mains() { go list -e -find -tags heroku -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' "$@" || true; }
+
+# choose_programs sets packages, programs (their names) and web: what go.mod or
+# the config names; else the main package in the root and those below cmd/;
+# else every main package.
+choose_programs() {
+	local spec name own file=go.mod
+	[[ -f go.mod ]] || file=go.work
+	spec=${GO_INSTALL_PACKAGE_SPEC:-$(sed -nE 's|^//[[:space:]]*\+heroku[[:space:]]+install[[:space:]]+||p' "$file" | head -n 1)}
+	if [[ $spec ]]; then
+		read -ra packages <<<"${spec//$'\n'/ }"
+	elif [[ $file == go.work ]]; then
+		mapfile -t packages < <(go work edit -json | jq -r '.Use[].DiskPath' | while IFS= read -r name; do mains "./${name#./}/..."; done)
+	else
+		mapfile -t packages < <(mains . && { [[ ! -d cmd ]] || mains ./cmd/...; })
+		((${#packages[@]})) || mapfile -t packages < <(mains ./...)
+	fi
+	((${#packages[@]})) ||
+		fail "${module:+module $module}${module:-no module of go.work} has no main package" 'add a package main to the root of the repository, or to cmd/web'
+
+	# A web process is found before the work is done, not after.
+	mapfile -t programs < <(go list -find -tags heroku -f '{{if eq .Name "main"}}{{.Target}}{{end}}' "${packages[@]}" | sed -n 's|.*/||p' | sort -u)
+	((${#programs[@]})) || fail "there is no main package in ${packages[*]}" "correct the line // +heroku install of $file"
+	own=$(sed -E 's|/v[0-9]+$||; s|.*/||' <<<"$module")
+	web=
+	for name in web "${BERTH_APP:-}" "$own"; do
+		[[ $name && " ${programs[*]} " == *" $name "* ]] && web=$name && break
+	done
+	((${#programs[@]} > 1)) || web=${programs[0]}
+	[[ $web || -f Procfile ]] ||
+		fail "there are several programs and none is the web process: ${programs[*]}" \
+			"add a Procfile to the root of the repository with the line web: bin/${programs[0]}"
+}
+
+# process_types prints them for bin/release. Each program is one, as on Heroku.
+process_types() {
+	local name
+	[[ ! $web ]] || printf '  web: bin/%s\n' "$web"
+	for name in "${programs[@]}"; do
+		[[ $name == "$web" || $name == web || ! $name =~ ^[A-Za-z0-9_-]+$ ]] || printf '  %s: bin/%s\n' "$name" "$name"
+	done
+}

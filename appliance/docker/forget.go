@@ -16,22 +16,44 @@ import (
 func (e *Engine) forget(ctx context.Context, since time.Time) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTime)
 	defer cancel()
+	// BuildKit holds what a build was using for a moment longer; what other
+	// builds use just now stays.
+	for range 3 {
+		used, err := e.forgetUnused(ctx, since)
+		if err != nil || !used {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+	return nil
+}
+
+// forgetUnused is one attempt, and tells whether something was in use.
+func (e *Engine) forgetUnused(ctx context.Context, since time.Time) (used bool, err error) {
 	usage, err := e.docker.DiskUsage(ctx, types.DiskUsageOptions{Types: []types.DiskUsageObject{types.BuildCacheObject}})
 	if err != nil {
-		return explain("see what the build has left", err)
+		return false, explain("see what the build has left", err)
 	}
 	// The newest first: what stands on something else goes before it.
 	slices.SortFunc(usage.BuildCache, func(a, b *build.CacheRecord) int { return b.CreatedAt.Compare(a.CreatedAt) })
 	for _, r := range usage.BuildCache {
-		if r.InUse || r.CreatedAt.Before(since) {
+		if r.CreatedAt.Before(since) {
+			break
+		}
+		if r.InUse {
+			used = true
 			continue
 		}
 		_, err := e.docker.BuildCachePrune(ctx, build.CachePruneOptions{
 			All: true, Filters: filters.NewArgs(filters.Arg("id", r.ID)),
 		})
 		if err != nil {
-			return explain("remove what the build has left", err)
+			return false, explain("remove what the build has left", err)
 		}
 	}
-	return nil
+	return used, nil
 }

@@ -42,7 +42,7 @@ func (r *run) deploy(ctx context.Context, release appliance.Release) error {
 			return err
 		}
 		generation := newGeneration(release.Version)
-		started, err := r.startHealthy(ctx, release, generation)
+		started, err := r.startHealthy(ctx, release, generation, old)
 		if err != nil {
 			r.stopGeneration(ctx, generation)
 			return err
@@ -74,9 +74,9 @@ func (r *run) warnOfSilence(release appliance.Release, started []appliance.Proce
 	}
 }
 
-// startHealthy starts every process type of the formation and returns when all
-// of it is ready for traffic.
-func (r *run) startHealthy(ctx context.Context, release appliance.Release, generation appliance.Generation) (started []appliance.Process, err error) {
+// startHealthy starts every process type of the formation beside the old
+// processes and returns when all of it is ready for traffic.
+func (r *run) startHealthy(ctx context.Context, release appliance.Release, generation appliance.Generation, old []appliance.Process) (started []appliance.Process, err error) {
 	formation, err := r.formation(ctx, release)
 	if err != nil {
 		return nil, err
@@ -84,6 +84,9 @@ func (r *run) startHealthy(ctx context.Context, release appliance.Release, gener
 	for _, group := range startOrder(formation, release.Services) {
 		var together []appliance.Process
 		for _, typ := range group {
+			if err := r.makeWay(ctx, typ, release.Services[typ], old); err != nil {
+				return nil, fmt.Errorf("end the old %s: %w", typ, err)
+			}
 			processes, err := r.Engine.Start(ctx, processSpec(release, generation, typ, formation[typ]))
 			if err != nil {
 				return nil, fmt.Errorf("start %s: %w", typ, err)

@@ -191,10 +191,12 @@ func TestComposeGivesTheTrafficToTheServiceThatIsMeant(t *testing.T) {
 		"web that exposes":    {"{web: {image: 'redis:7', expose: ['5000']}}", 5000, ""},
 		"the lowest port":     {"{web: {image: 'redis:7', ports: ['3443:3443', '9229:9229', '80:3000'], expose: [80]}}", 3000, ""},
 		"the only with ports": {"{a: {image: 'redis:7', ports: [1000]}, b: {image: 'redis:7'}}", 1000, ""},
+		"the only built":      {"{db: {image: 'redis:7', ports: [5432]}, site: {build: site, ports: [3000]}}", 3000, ""},
+		"two that are built":  {"{a: {build: site, ports: [1]}, b: {build: site, ports: [2]}}", 0, "a and b have ports, and none is called web"},
 		"none":                {"{a: {image: 'redis:7'}, b: {image: 'redis:7'}}", 0, "no service is called web and none has ports"},
 		"several":             {"{a: {image: 'redis:7', ports: [1]}, b: {image: 'redis:7', ports: [2]}}", 0, "a and b have ports, and none is called web"},
 	} {
-		r, _, _, err := compose(t, map[string]string{"docker-compose.yml": "services: " + tt.services}, nil)
+		r, _, _, err := compose(t, map[string]string{"docker-compose.yml": "services: " + tt.services, "site/Dockerfile": "FROM scratch\n"}, nil)
 
 		if tt.problem == "" && (err != nil || r.Port != tt.port) {
 			t.Errorf("%s: port %d, %v, want %d", name, r.Port, err, tt.port)

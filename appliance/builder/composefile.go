@@ -241,9 +241,11 @@ func why(key string) string {
 	return fmt.Sprintf("%.60s", key)
 }
 
-// chooseWeb finds out which service gets the app's traffic.
+// chooseWeb finds out which service gets the app's traffic: the one called web,
+// else the only one that has ports, else the only one of those that is built
+// here: databases have ports too, for whoever develops.
 func (r *composeReader) chooseWeb() error {
-	var published []string
+	var published, built []string
 	for _, s := range r.services {
 		if s.name == "web" {
 			r.web = s.name
@@ -251,13 +253,19 @@ func (r *composeReader) chooseWeb() error {
 		}
 		if len(s.published) > 0 {
 			published = append(published, s.name)
+			if s.build != nil {
+				built = append(built, s.name)
+			}
 		}
 	}
-	switch len(published) {
-	case 1:
+	switch {
+	case len(published) == 1:
 		r.web = published[0]
 		return nil
-	case 0:
+	case len(built) == 1:
+		r.web = built[0]
+		return nil
+	case len(published) == 0:
 		return appliance.WithHint(errors.New("no service is called web and none has ports, so nothing would answer"),
 			"give the service that answers requests its port, as in ports: [\"8000\"], or call it web")
 	}

@@ -73,7 +73,12 @@ type Engine interface {
 	// changed must return quickly.
 	Watch(ctx context.Context, changed func(AppName)) error
 
-	// Prune removes the app's images but for those in keep and those that a
+	// Images lists the names of app's images, or of the appliance's own when
+	// app is "".
+	Images(ctx context.Context, app AppName) ([]Image, error)
+
+	// Prune removes the app's images, or the appliance's own when app is "",
+	// but for those in keep and those that a
 	// process still uses.
 	Prune(ctx context.Context, app AppName, keep ...Image) error
 

@@ -17,15 +17,16 @@ import (
 // would go into it now. A new berth binary or buildpack costs a second, a new
 // base everything.
 func (s Stack) Ensure(ctx context.Context, e appliance.Engine, out io.Writer) (appliance.Image, error) {
-	base, version, err := s.base(ctx, e, out)
+	base, err := s.findBase(ctx, e)
 	if err != nil {
 		return "", err
 	}
-	parts, err := s.parts()
-	if err != nil {
-		return "", fmt.Errorf("put the stack together: %w", err)
+	if base.version == "" {
+		if base.version, err = s.buildBase(ctx, e, base, out); err != nil {
+			return "", err
+		}
 	}
-	tag, err := s.tag(ctx, e, parts, base, version)
+	tag, parts, err := s.on(base)
 	if err != nil {
 		return "", err
 	}
@@ -34,11 +35,12 @@ func (s Stack) Ensure(ctx context.Context, e appliance.Engine, out io.Writer) (a
 	}
 	say(out, "Making the stack %s", tag)
 	err = parts.build(ctx, e, appliance.BuildSpec{
-		Tag: tag, Args: map[string]string{"BASE": string(base), "VERSION": version}, Out: out, Fresh: s.Base != "" && s.Edition != "",
+		Tag: tag, Args: map[string]string{"BASE": string(base.image), "VERSION": base.version}, Out: out,
+		Fresh: s.Base != "" && s.Edition != "",
 	})
 	if err != nil && s.Base != "" {
 		return "", appliance.WithHint(fmt.Errorf("build the stack on %s: %w", s.Base, err),
-			"the lines above say why; stack:set says which images will do, and goes back to this machine's own with "+OwnStack)
+			"the lines above say why; stack:set takes another image of a registry, or "+OwnStack+" for this machine's own")
 	}
 	if err != nil {
 		return "", fmt.Errorf("build the stack: %w", err)
@@ -46,82 +48,90 @@ func (s Stack) Ensure(ctx context.Context, e appliance.Engine, out io.Writer) (a
 	return tag, nil
 }
 
-// tag names the stack of parts on a base.
-func (s Stack) tag(ctx context.Context, e appliance.Engine, parts parts, base appliance.Image, version string) (appliance.Image, error) {
-	id := version
-	if s.Base != "" {
-		info, there, err := look(ctx, e, base)
-		if err != nil {
-			return "", err
-		}
-		id += " " + s.Edition
-		if there {
-			id += " " + info.ID // else the build fetches it
-		}
+// Images returns the names of what Ensure has made, and would use.
+func (s Stack) Images(ctx context.Context, e appliance.Engine) ([]appliance.Image, error) {
+	base, err := s.findBase(ctx, e)
+	if errors.Is(err, appliance.ErrNotFound) || err == nil && base.version == "" {
+		return nil, nil
 	}
-	sum, err := parts.hash(id)
 	if err != nil {
-		return "", fmt.Errorf("put the stack together: %w", err)
+		return nil, err
 	}
-	return s.image(tagged(version) + "-" + sum), nil
+	tag, _, err := s.on(base)
+	if s.Base != "" {
+		return []appliance.Image{tag}, err
+	}
+	return []appliance.Image{tag, base.image, base.packages}, err
+}
+
+// A base is what a stack stands on.
+type base struct {
+	image    appliance.Image
+	id       string          // with version, names its content
+	version  string          // what people call it; "" if it is still to be built
+	packages appliance.Image // another name of it, while it was built; "" if it is somebody else's
+	parts    parts           // what it is built of
+}
+
+func (s Stack) findBase(ctx context.Context, e appliance.Engine) (base, error) {
+	if s.Base != "" {
+		info, _, err := look(ctx, e, s.Base) // the build fetches it if need be
+		return base{image: s.Base, id: info.ID + " " + s.Edition, version: string(s.Base)}, err
+	}
+	debian, there, err := look(ctx, e, s.BaseImage())
+	if err != nil {
+		return base{}, err
+	}
+	if !there {
+		return base{}, appliance.WithHint(fmt.Errorf("the base image %s is missing: %w", s.BaseImage(), appliance.ErrNotFound),
+			"run bootstrap.sh again: it makes the base image")
+	}
+	parts, err := s.baseParts()
+	if err != nil {
+		return base{}, fmt.Errorf("put the stack together: %w", err)
+	}
+	sum, err := parts.without("ca").hash(debian.ID + " " + s.Edition)
+	if err != nil {
+		return base{}, fmt.Errorf("put the stack together: %w", err)
+	}
+	b := base{image: s.image("base-" + sum), packages: s.image("packages-" + sum), parts: parts}
+	info, _, err := look(ctx, e, b.image)
+	b.version = info.Labels[StackVersion]
+	return b, err
+}
+
+// on returns the name of the stack on a base, and what it is built of.
+func (s Stack) on(b base) (appliance.Image, parts, error) {
+	parts, err := s.parts()
+	if err != nil {
+		return "", nil, fmt.Errorf("put the stack together: %w", err)
+	}
+	sum, err := parts.hash(b.id + b.version)
+	if err != nil {
+		return "", nil, fmt.Errorf("put the stack together: %w", err)
+	}
+	return s.image(fmt.Sprintf("%.60s-%s", notInTags.ReplaceAllString(b.version, "-"), sum)), parts, nil
 }
 
 var notInTags = regexp.MustCompile(`[^A-Za-z0-9_.]+`)
-
-// tagged makes a name a part of a tag.
-func tagged(name string) string { return fmt.Sprintf("%.60s", notInTags.ReplaceAllString(name, "-")) }
 
 func (s Stack) image(tag string) appliance.Image {
 	return appliance.Image(s.Instance + "/stack:" + tag)
 }
 
-// base returns what the stack is built on, and what people call that. When it
-// is the machine's own, base makes it if there is none.
-func (s Stack) base(ctx context.Context, e appliance.Engine, out io.Writer) (appliance.Image, string, error) {
-	if s.Base != "" {
-		return s.Base, string(s.Base), nil
-	}
-	debian, there, err := look(ctx, e, s.BaseImage())
-	if err != nil {
-		return "", "", err
-	}
-	if !there {
-		return "", "", appliance.WithHint(fmt.Errorf("the base image %s is missing: %w", s.BaseImage(), appliance.ErrNotFound),
-			"run bootstrap.sh again: it makes the base image")
-	}
-	parts, err := s.baseParts()
-	if err != nil {
-		return "", "", fmt.Errorf("put the stack together: %w", err)
-	}
-	sum, err := parts.without("ca").hash(debian.ID + " " + s.Edition)
-	if err != nil {
-		return "", "", fmt.Errorf("put the stack together: %w", err)
-	}
-	tag := s.image("base-" + sum)
-	info, there, err := look(ctx, e, tag)
-	if err != nil {
-		return "", "", err
-	}
-	if there {
-		return tag, info.Labels[StackVersion], nil
-	}
-	version, err := s.buildBase(ctx, e, parts, sum, out)
-	return tag, version, err
-}
-
 var versionLine = regexp.MustCompile(`\bdebian-[0-9][0-9.]*-[0-9]{8}-[0-9a-f]{8}\b`)
 
-// buildBase builds the image base-SUM, and returns what it calls itself. That
-// is known only when all is there, so it is built twice, the second time of
-// what the first has left in the cache.
-func (s Stack) buildBase(ctx context.Context, e appliance.Engine, parts parts, sum string, out io.Writer) (string, error) {
+// buildBase builds this machine's own base, and returns what it calls itself.
+// That is known only when all is there, so it is built twice, the second time
+// of what the first has left in the cache.
+func (s Stack) buildBase(ctx context.Context, e appliance.Engine, b base, out io.Writer) (string, error) {
 	say(out, "Installing the packages of the stack: a minute or two")
 	heard := &hearing{Writer: out}
 	spec := appliance.BuildSpec{
-		Tag: s.image("packages-" + sum), Target: "said", Out: heard,
+		Tag: b.packages, Target: "said", Out: heard,
 		Args: map[string]string{"BASE": string(s.BaseImage()), "EDITION": s.Edition, "NOW": time.Now().Format(time.RFC3339Nano)},
 	}
-	if err := parts.build(ctx, e, spec); err != nil {
+	if err := b.parts.build(ctx, e, spec); err != nil {
 		return "", fmt.Errorf("build the base of the stack: %w", err)
 	}
 	version := string(versionLine.Find(heard.text))
@@ -129,8 +139,8 @@ func (s Stack) buildBase(ctx context.Context, e appliance.Engine, parts parts, s
 		return "", errors.New("build the base of the stack: it does not say what it is")
 	}
 	delete(spec.Args, "NOW")
-	spec.Tag, spec.Target, spec.Out, spec.Args["VERSION"] = s.image("base-"+sum), "base", nil, version
-	if err := parts.build(ctx, e, spec); err != nil {
+	spec.Tag, spec.Target, spec.Out, spec.Args["VERSION"] = b.image, "base", nil, version
+	if err := b.parts.build(ctx, e, spec); err != nil {
 		return "", fmt.Errorf("name the base of the stack: %w", err)
 	}
 	return version, nil

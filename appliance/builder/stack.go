@@ -30,13 +30,7 @@ const OwnStack = "debian-12"
 // "debian-12.11-20250517-3f2a1c9e", or the name of somebody else's image.
 const StackVersion = "berth.stack.version"
 
-var (
-	herokuStack = regexp.MustCompile(`^heroku-([0-9]{2})$`)
-
-	// What Docker allows in a reference, roughly: what it does not know it
-	// refuses itself, but nothing here can be taken for an option.
-	imageName = regexp.MustCompile(`^[a-z0-9][A-Za-z0-9._/:@-]{0,250}$`)
-)
+var herokuStack = regexp.MustCompile(`^heroku-([0-9]{2})$`)
 
 // ParseStack checks that s can name a stack, and returns the image that is
 // its base: "" for the machine's own. Heroku's names stand for its images.
@@ -47,11 +41,17 @@ func ParseStack(s string) (appliance.Image, error) {
 	if m := herokuStack.FindStringSubmatch(s); m != nil {
 		return appliance.Image("heroku/heroku:" + m[1] + "-build"), nil
 	}
-	if !imageName.MatchString(s) {
-		return "", appliance.WithHint(fmt.Errorf("%w stack %.80q", appliance.ErrInvalid, s),
-			"name this machine's own, "+OwnStack+", or one of Heroku's, as heroku-24, or an image of a registry, as in heroku/heroku:24-build")
+	image, err := appliance.ParseImage(s)
+	return image, appliance.WithHint(err,
+		"name this machine's own, "+OwnStack+", or one of Heroku's, as in heroku-24, or an image of a registry, as in heroku/heroku:24-build")
+}
+
+// Name is what people call the stack in settings.
+func (s Stack) Name() string {
+	if s.Base == "" {
+		return OwnStack
 	}
-	return appliance.Image(s), nil
+	return string(s.Base)
 }
 
 // BaseImage is what Import makes.

@@ -323,7 +323,8 @@ func TestSettingsTakeWhatMakesSense(t *testing.T) {
 		"checks:set blog path /up": true, "checks:set blog path tcp": true, "checks:set blog path": true, "checks:set blog path up": false, "checks:set blog path http://x": false,
 		"checks:set blog timeout 120": true, "checks:set blog timeout 0": false, "checks:set blog timeout -5": false, "checks:set blog timeout 1h": false, "checks:set blog timeout 3601": false, "checks:set blog nope 1": false,
 		"letsencrypt:set email ada@example.test": true, "letsencrypt:set --global email": true, "letsencrypt:set email nobody": false, "letsencrypt:set server http://x": false, "letsencrypt:set server https://acme.example.test/dir": true,
-		"stack:set heroku/heroku:24-build": true, "stack:set": true, "stack:set -x": false, "stack:set $(id)": false,
+		"stack:set --global heroku/heroku:24-build": true, "stack:set --global": true, "stack:set blog heroku-24": true, "stack:set blog debian-12": true, "stack:set blog": true,
+		"stack:set": false, "stack:set blog -x": false, "stack:set blog $(id)": false, "stack:set --global container": false, "stack:set heroku-24": false,
 	} {
 		if r := w.run(ada, strings.Fields(line)...); (r.err == nil) != ok {
 			t.Errorf("%s: %v, want it taken: %v", line, r.err, ok)
@@ -339,9 +340,10 @@ func TestStackStaysWhenAnImportFails(t *testing.T) {
 	w := newWorld(t)
 	w.Wait() // nothing else asks the engine
 	w.engine.Fail = func(string) error { return io.ErrUnexpectedEOF }
-	w.ok("stack:set", "heroku/heroku:24-build")
+	w.ok("stack:set", "--global", "heroku/heroku:24-build")
 
 	r := w.runWith("no tar", ada, "stack:import")
+	w.engine.Fail = nil
 
 	if set := w.ok("stack:report"); r.err == nil || set != "base: heroku/heroku:24-build\n" {
 		t.Errorf("import: %v, then %q, want what was set", r.err, set)

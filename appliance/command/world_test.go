@@ -2,7 +2,6 @@ package command_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
@@ -58,7 +57,7 @@ func newWorld(t *testing.T) *world {
 	w.must(err)
 	w.Pipeline = &pipeline.Pipeline{
 		Store: store, Repos: git.Repos{Dir: filepath.Join(w.dir, "git")}, Builders: []builder.Builder{builder.Dockerfile{}},
-		Engine: w.engine, Router: routes, Certificates: certificates, Instance: "berth-test", Temp: filepath.Join(w.dir, "tmp"),
+		Stack: builder.Stack{Instance: "berth-test"}, Engine: w.engine, Router: routes, Certificates: certificates, Instance: "berth-test", Temp: filepath.Join(w.dir, "tmp"),
 		Log: slog.New(slog.DiscardHandler),
 	}
 	t.Cleanup(func() {
@@ -74,16 +73,12 @@ func newWorld(t *testing.T) *world {
 	}
 	w.must(store.Grant(t.Context(), "blog", "bob"))
 	w.must(store.Grant(t.Context(), "api", "carol"))
-	stack := func(ctx context.Context) (builder.Stack, error) {
-		base, err := store.Setting(ctx, command.StackSetting)
-		return builder.Stack{Instance: "berth-test", Base: appliance.Image(base)}, err
-	}
 	w.Set = command.NewSet(store, command.Apps(w.Pipeline), command.Processes(w.Pipeline), command.Config(w.Pipeline),
 		command.Domains(w.Pipeline), command.Certificates(w.Pipeline), command.Logs(w.Pipeline), command.Settings(w.Pipeline),
 		command.Builder(w.Pipeline), command.DockerOptions(w.Pipeline),
 		command.Builds(w.Pipeline), command.Resources(w.Pipeline),
 		command.Buildpacks(w.Pipeline),
-		command.Keys(store), command.Stack(w.Pipeline, stack),
+		command.Keys(store), command.Stack(w.Pipeline),
 		command.Host(w.Pipeline, command.HostInfo{Version: "1.2.3", SSHPort: 2222, Key: publicKey(t)}))
 	return w
 }
@@ -175,7 +170,7 @@ func args(c command.Command) []string {
 		args = append(args, map[string]string{
 			"<app>": "blog", "<key=value>": "SECRET=hunter2", "<type=count>": "web=1", "<host>": "www.example.test", "<domain>": "apps.example.test",
 			"<buildpack>": "nodejs",
-			"<key>": "bob", "<name>": "zoe", "<image>": "stack:1", "<property>": "deploy-branch", "<value>": "main", "<command>": "apps", "<n>": "1",
+			"<key>": "bob", "<name>": "zoe", "<image>": "stack:1", "<stack>": "heroku-24", "<property>": "deploy-branch", "<value>": "main", "<command>": "apps", "<n>": "1",
 			"<phase>": "build", "<option=value>": "--build-arg=SECRET=hunter2",
 		}[word])
 	}

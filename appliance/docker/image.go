@@ -57,6 +57,24 @@ func (e *Engine) Inspect(ctx context.Context, name appliance.Image) (appliance.I
 	return info, nil
 }
 
+// Images lists the names of app's images.
+func (e *Engine) Images(ctx context.Context, app appliance.AppName) ([]appliance.Image, error) {
+	images, err := e.docker.ImageList(ctx, image.ListOptions{Filters: e.find(kindImage, app)})
+	if err != nil {
+		return nil, explain("list images", err)
+	}
+	var names []appliance.Image
+	for _, i := range images {
+		for _, tag := range i.RepoTags {
+			if i.Labels[labelApp] == string(app) && tag != "<none>:<none>" {
+				names = append(names, appliance.Image(tag))
+			}
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
 // Prune removes the app's images but for those in keep and those in use.
 func (e *Engine) Prune(ctx context.Context, app appliance.AppName, keep ...appliance.Image) error {
 	needed := map[string]bool{} // by id
@@ -77,7 +95,9 @@ func (e *Engine) Prune(ctx context.Context, app appliance.AppName, keep ...appli
 	for _, c := range containers {
 		needed[c.ImageID] = true
 	}
-	return e.removeImages(ctx, app, func(i image.Summary) bool { return !needed[i.ID] })
+	return e.removeImages(ctx, app, func(i image.Summary) bool {
+		return i.Labels[labelApp] == string(app) && !needed[i.ID]
+	})
 }
 
 // removeImages removes those of app's images that which says.

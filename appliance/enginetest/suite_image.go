@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/berthhq/berth/appliance"
@@ -25,6 +26,21 @@ var imagePromises = []promise{
 
 		if err != nil || info.ID == "" || info.Size == 0 {
 			w.Errorf("Inspect = %+v, %v, want an image", info, err)
+		}
+	}},
+
+	{"Images lists the images of one app, or of none", func(w *world) {
+		w.commit("one")
+		w.commit("two")
+
+		mine, err := w.e.Images(w.Context(), w.app)
+		none, noneErr := w.e.Images(w.Context(), "")
+
+		if want := []appliance.Image{w.tag("one"), w.tag("two")}; err != nil || !slices.Equal(mine, want) {
+			w.Errorf("Images = %q, %v, want %q", mine, err, want)
+		}
+		if noneErr != nil || slices.Contains(none, w.tag("one")) {
+			w.Errorf("Images of no app = %q, %v, want none of an app", none, noneErr)
 		}
 	}},
 

@@ -51,7 +51,7 @@ func (r *run) build(ctx context.Context, source *Source) (made built, err error)
 		if err != nil {
 			return err
 		}
-		stack, err := r.stackFor(ctx, b)
+		stack, err := r.stackFor(ctx, b, appJSON.Stack)
 		if err != nil {
 			return err
 		}
@@ -71,14 +71,6 @@ func (r *run) build(ctx context.Context, source *Source) (made built, err error)
 		return r.setDefaults(ctx, result.Config)
 	})
 	return made, err
-}
-
-// stackFor returns the stack image, for the builder that builds on it.
-func (r *run) stackFor(ctx context.Context, b builder.Builder) (appliance.Image, error) {
-	if b.Name() != (builder.Buildpacks{}).Name() {
-		return "", nil
-	}
-	return r.Stack(ctx, r.progress)
 }
 
 // tag names an image after what it was built from, and when: a commit can be

@@ -27,7 +27,7 @@ type Pipeline struct {
 	Store        *db.Store
 	Repos        git.Repos
 	Builders     []builder.Builder
-	Stack        func(ctx context.Context, out io.Writer) (appliance.Image, error) // what buildpacks build on
+	Stack        builder.Stack // what buildpacks build on, but for what settings say
 	Engine       appliance.Engine
 	Router       *router.Router
 	Certificates *certs.Manager

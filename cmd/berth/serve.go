@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -79,21 +78,11 @@ func serve(ctx context.Context, cfg config) error {
 	}
 	defer certificates.Close()
 
-	stack := func(ctx context.Context) (builder.Stack, error) {
-		base, err := store.Setting(ctx, command.StackSetting)
-		return builder.Stack{Instance: cfg.instance, Base: appliance.Image(base), Binary: cfg.binary, CAs: builder.DefaultCAs}, err
-	}
 	pipe := &pipeline.Pipeline{
-		Store:    store,
-		Repos:    git.Repos{Dir: cfg.path("git"), Hooks: cfg.path("hooks")},
-		Builders: []builder.Builder{builder.Dockerfile{}, builder.Compose{}, builder.Buildpacks{}},
-		Stack: func(ctx context.Context, out io.Writer) (appliance.Image, error) {
-			s, err := stack(ctx)
-			if err != nil {
-				return "", err
-			}
-			return s.Ensure(ctx, engine, out)
-		},
+		Store:        store,
+		Repos:        git.Repos{Dir: cfg.path("git"), Hooks: cfg.path("hooks")},
+		Builders:     []builder.Builder{builder.Dockerfile{}, builder.Compose{}, builder.Buildpacks{}},
+		Stack:        builder.Stack{Instance: cfg.instance, Binary: cfg.binary, CAs: builder.DefaultCAs},
 		Engine:       engine,
 		Router:       routes,
 		Certificates: certificates,
@@ -128,7 +117,7 @@ func serve(ctx context.Context, cfg config) error {
 			command.Resources(pipe),
 			command.Buildpacks(pipe),
 			command.Keys(store),
-			command.Stack(pipe, stack),
+			command.Stack(pipe),
 			command.Host(pipe, command.HostInfo{Version: version, SSHPort: port(ln.ssh), Key: hostKey.PublicKey()}),
 		),
 	}

@@ -24,6 +24,8 @@ type fakeImage struct {
 	app   appliance.AppName
 	env   []string
 	files files
+
+	checked bool // its health check is one that Build was told of
 }
 
 // AddImage makes an image that is there from the start, such as a stack.
@@ -98,7 +100,7 @@ func (f *Fake) Import(ctx context.Context, tag appliance.Image, rootfs io.Reader
 
 // commit makes an image of what a run has left.
 func (f *Fake) commit(c *container, from *fakeImage, spec appliance.RunSpec) {
-	info := appliance.ImageInfo{Cmd: from.info.Cmd, Ports: from.info.Ports}
+	info := appliance.ImageInfo{Cmd: from.info.Cmd, Ports: from.info.Ports, Health: from.info.Health}
 	if spec.Commit.Command != nil {
 		info.Cmd = spec.Commit.Command
 	}

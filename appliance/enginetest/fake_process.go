@@ -99,7 +99,7 @@ func (p *fakeProcess) start() appliance.Process {
 // begin notes that it runs. The caller holds the Fake's mu.
 func (p *fakeProcess) begin() {
 	p.Running, p.Restarting, p.ExitStatus, p.OOM = true, false, 0, false
-	p.Started, p.Addr = time.Now(), p.addr
+	p.Started, p.Addr, p.Health = time.Now(), p.addr, p.firstHealth()
 }
 
 // live is the life of a process: it runs, ends, and if it is kept runs again.
@@ -108,8 +108,9 @@ func (p *fakeProcess) live(ctx context.Context, serve func()) {
 	defer serve()
 	defer p.log.close()
 	for {
-		status := p.run(ctx)
+		status := p.runChecked(ctx)
 		p.fake.mu.Lock()
+		p.Health = appliance.NoHealth
 		p.Running, p.Addr, p.listening = false, "", nil
 		p.ExitStatus, p.OOM = status, status == statusKilled && ctx.Err() == nil
 		kept := p.Kept
@@ -138,6 +139,32 @@ func (p *fakeProcess) live(ctx context.Context, serve func()) {
 		p.fake.mu.Unlock()
 		p.fake.tell(p.App)
 	}
+}
+
+// checkAfter is when the check of an image that Build made looks at a process,
+// once. The health of others is what a test says.
+const checkAfter = 50 * time.Millisecond
+
+// runChecked runs the program once, and checks its health meanwhile.
+func (p *fakeProcess) runChecked(ctx context.Context) int {
+	if p.image.checked {
+		check := time.AfterFunc(checkAfter, p.check)
+		defer check.Stop()
+	}
+	return p.run(ctx)
+}
+
+// check finds it healthy if it listens, unless a test has said what it is.
+func (p *fakeProcess) check() {
+	p.fake.mu.Lock()
+	if p.Health == appliance.Starting {
+		p.Health = appliance.Unhealthy
+		if len(p.listening) > 0 {
+			p.Health = appliance.Healthy
+		}
+	}
+	p.fake.mu.Unlock()
+	p.fake.tell(p.App)
 }
 
 // run runs the program once.

@@ -5,14 +5,16 @@ import (
 	"fmt"
 	"syscall"
 
+	"github.com/docker/docker/api/types/system"
+
 	"github.com/berthhq/berth/appliance"
 )
 
 // Capacity tells what the machine has.
 func (e *Engine) Capacity(ctx context.Context) (appliance.Capacity, error) {
-	info, err := e.docker.Info(ctx)
+	info, err := e.machine(ctx)
 	if err != nil {
-		return appliance.Capacity{}, explain("ask docker what the machine has", err)
+		return appliance.Capacity{}, err
 	}
 	available, err := availableMemory()
 	if err != nil {
@@ -26,4 +28,18 @@ func (e *Engine) Capacity(ctx context.Context) (appliance.Capacity, error) {
 		Memory: info.MemTotal, Available: min(available, info.MemTotal), CPUs: info.NCPU,
 		Disk: int64(disk.Blocks) * disk.Bsize, Free: int64(disk.Bavail) * disk.Bsize,
 	}, nil
+}
+
+// machine returns what Docker says of the machine. It is asked once: it counts
+// all it has for an answer, and what is used of it here stays the same.
+func (e *Engine) machine(ctx context.Context) (*system.Info, error) {
+	if info := e.host.Load(); info != nil {
+		return info, nil
+	}
+	info, err := e.docker.Info(ctx)
+	if err != nil {
+		return nil, explain("ask docker what the machine has", err)
+	}
+	e.host.Store(&info)
+	return &info, nil
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/docker/docker/api/types/system"
 	"github.com/docker/docker/client"
 
 	"github.com/berthhq/berth/appliance"
@@ -27,8 +28,8 @@ type Engine struct {
 	// mu lets one goroutine at a time choose a subnet.
 	mu sync.Mutex
 
-	// root is Docker's directory, once it was asked for.
-	root atomic.Pointer[string]
+	// host is what Docker says of the machine, once it was asked for.
+	host atomic.Pointer[system.Info]
 }
 
 var _ appliance.Engine = (*Engine)(nil)

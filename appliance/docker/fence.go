@@ -78,13 +78,9 @@ func (e *Engine) fenced(ctx context.Context, f appliance.Fence, g *guard) (conte
 
 // dockerRoot returns Docker's directory.
 func (e *Engine) dockerRoot(ctx context.Context) (string, error) {
-	if root := e.root.Load(); root != nil {
-		return *root, nil
-	}
-	info, err := e.docker.Info(ctx)
+	info, err := e.machine(ctx)
 	if err != nil {
-		return "", explain("ask docker where its files are", err)
+		return "", err
 	}
-	e.root.Store(&info.DockerRootDir)
 	return info.DockerRootDir, nil
 }

@@ -31,6 +31,7 @@ func Builds(p *pipeline.Pipeline) []Command {
 			fs.BoolP("tail", "t", false, "go on showing it until the build has ended")
 		}},
 		{Name: "builds:cancel", Args: "<app> [<n>]", Short: "cancel a build that runs or waits", For: Member, Run: b.cancel},
+		{Name: "builds:explain", Args: "<app>", Short: "say what a build would do, without building", For: Member, Reads: true, Run: b.explain, Flags: listing},
 		{Name: "builds:prune", Args: "<app>", Short: "forget the builds that are too many to keep", For: Member, Global: true, Run: b.prune},
 		{Name: "builds:set", Args: "<app> <property> [<value>]", Short: "set retention, or --global parallel; no value takes it back", For: Member, Global: true, Run: b.set},
 		{Name: "builds:report", Args: "<app>", Short: "show the last build of an app, and how many are kept", For: Member, Global: true, Reads: true, Run: b.report, Flags: listing},

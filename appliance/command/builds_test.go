@@ -3,12 +3,14 @@ package command_test
 import (
 	"encoding/json"
 	"errors"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/berthhq/berth/appliance"
 	"github.com/berthhq/berth/appliance/command"
+	"github.com/berthhq/berth/appliance/pipeline"
 )
 
 // changing is what differs from one build to the next.
@@ -171,5 +173,43 @@ func TestHowManyAreBuiltAtOnceIsSetForTheMachine(t *testing.T) {
 	w.ok("builds:set", "--global", "parallel")
 	if n, err := w.Parallel(t.Context()); n != 1 || err != nil {
 		t.Errorf("when it is taken back: %d, %v", n, err)
+	}
+}
+
+func TestBuildIsExplainedWithoutBuilding(t *testing.T) {
+	w := newWorld(t)
+	if got := w.ok("builds:explain", "blog"); got != "Nothing has been pushed to blog yet\n" {
+		t.Errorf("before the first push: %q", got)
+	}
+	w.deploy("blog", "web: serve\n")
+	built := len(w.engine.Built())
+
+	got := changing.ReplaceAllString(w.ok("builds:explain", "blog"), "#")
+
+	want := `=====> What a build of blog would do (# on main)
+-----> dockerfile (Dockerfile found)
+       file: Dockerfile
+-----> It may take, as resource:limit says
+       memory:    2.6g
+       cpu:       1.8
+       pids:      2048
+       disk-free: 2g
+       time:      30m
+`
+	if got != want {
+		t.Errorf("builds:explain:\n%s\nwant:\n%s", got, want)
+	}
+	if n := len(w.engine.Built()); n != built {
+		t.Errorf("it built %d images", n-built)
+	}
+	if builds, err := w.Store.Builds(t.Context(), "blog"); err != nil || len(builds) != 1 {
+		t.Errorf("builds = %v, %v, want no record of it", builds, err)
+	}
+	if left, err := os.ReadDir(w.Temp); err != nil || len(left) != 0 {
+		t.Errorf("left of the source: %v, %v", left, err)
+	}
+	w.must(w.Store.SetApp(t.Context(), "blog", pipeline.BuilderSetting, "nix"))
+	if r := w.run(ada, "builds:explain", "blog"); r.err == nil {
+		t.Errorf("with a builder that is not there:\n%s", r.stdout)
 	}
 }

@@ -1,0 +1,85 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/builder"
+	"github.com/berthhq/berth/appliance/progress"
+)
+
+// A Plan is what a build would do.
+type Plan struct {
+	Branch  string
+	Commit  string
+	Builder string
+	Reason  string   // why that builder
+	Lines   []string // what the builder says of itself
+	Fence   appliance.Fence
+}
+
+// ErrNothingPushed is for an app whose repository has nothing to build.
+var ErrNothingPushed = fmt.Errorf("a commit to build %w", appliance.ErrNotFound)
+
+// Explain says what a build of the commit that the deployed branch is at would
+// do, and changes nothing, but that a stack is made that is missing. How that
+// goes it prints to out.
+func (p *Pipeline) Explain(ctx context.Context, app appliance.AppName, out io.Writer) (plan Plan, err error) {
+	r := &run{Pipeline: p, app: app, progress: progress.New(out)}
+	if plan.Branch, plan.Commit, err = p.Head(ctx, app); err != nil {
+		return plan, err
+	}
+	if plan.Commit == "" {
+		return plan, appliance.WithHint(fmt.Errorf("%s: %w", app, ErrNothingPushed), "push it: git push berth main")
+	}
+	dir, err := os.MkdirTemp(p.Temp, "explain-"+string(app)+"-")
+	if err != nil {
+		return plan, err
+	}
+	source := &Source{Dir: dir, Commit: plan.Commit}
+	defer source.Remove()
+	if err := r.unpack(ctx, source, Push{App: app, Commit: plan.Commit, Branch: plan.Branch}); err != nil {
+		return plan, err
+	}
+	return plan, r.explainSource(ctx, source, &plan)
+}
+
+func (r *run) explainSource(ctx context.Context, source *Source, plan *Plan) error {
+	settings, err := r.buildSettings(ctx)
+	if err != nil {
+		return err
+	}
+	root, dir, err := builder.Enter(source.Dir, settings.Dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	appJSON, err := builder.ReadAppJSON(root.FS(), ".")
+	if err != nil {
+		return err
+	}
+	b, reason, err := builder.For(root.FS(), settings, r.Builders...)
+	if err != nil {
+		return err
+	}
+	plan.Builder, plan.Reason = b.Name(), reason
+	env, err := r.Store.Config(ctx, r.app)
+	if err != nil {
+		return err
+	}
+	if plan.Fence, err = r.Fence(ctx, r.app); err != nil {
+		return err
+	}
+	stack, err := r.stackFor(ctx, b, appJSON.Stack)
+	if err != nil {
+		return err
+	}
+	plan.Lines, err = b.Explain(ctx, r.Engine, builder.Request{
+		App: r.app, Source: dir, Commit: source.Commit, Env: env, Stack: stack, Settings: settings, AppJSON: appJSON, Fence: plan.Fence,
+		Out: io.Discard, Step: func(string, ...any) {},
+	})
+	return err
+}

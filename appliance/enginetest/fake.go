@@ -200,7 +200,7 @@ func (f *Fake) runProgram(ctx context.Context, c *container, image *fakeImage, s
 		command = image.info.Cmd
 	}
 	return simulateWithin(ctx, simulation{
-		args: command, env: merge(image.env, spec.Env), container: c, stdin: spec.Stdin, out: out,
+		args: command, env: merge(image.env, spec.Env), container: c, stdin: spec.Stdin, out: out, resolve: f.resolver(spec.App),
 	}, spec.Fence)
 }
 
@@ -292,6 +292,20 @@ func (f *Fake) Destroy(ctx context.Context, app appliance.AppName) error {
 		}
 	}
 	return nil
+}
+
+// resolver finds the processes of an app by their aliases.
+func (f *Fake) resolver(app appliance.AppName) func(host string) string {
+	return func(host string) string {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		for _, p := range f.processes {
+			if p.App == app && slices.Contains(p.spec.Aliases, host) {
+				return p.Addr
+			}
+		}
+		return ""
+	}
 }
 
 // find returns a process, or nil. The caller holds mu.

@@ -101,6 +101,7 @@ func (b *fakeBuild) step(ctx context.Context, line string) error {
 		b.image.info.Labels[k] = v
 	case "HEALTHCHECK":
 		b.image.info.Health = rest != "NONE"
+		b.image.checked = b.image.info.Health
 	case "COPY":
 		from, to, _ := strings.Cut(rest, " ")
 		content, err := b.root.ReadFile(from)
@@ -138,7 +139,7 @@ func (b *fakeBuild) from(rest string) error {
 	}
 	b.image.info = base.info
 	b.image.info.ID, b.image.info.Ports = "", slices.Clone(base.info.Ports)
-	b.image.env, b.image.files = base.env, maps.Clone(base.files)
+	b.image.env, b.image.files, b.image.checked = base.env, maps.Clone(base.files), base.checked
 	return nil
 }
 

@@ -28,7 +28,7 @@ func (f *Fake) Exec(ctx context.Context, id string, spec appliance.ExecSpec) (in
 		out = io.Discard
 	}
 	status := simulate(ctx, simulation{
-		args: spec.Command, env: merge(merge(p.image.env, p.spec.Env), spec.Env), container: p.container, out: out,
+		args: spec.Command, env: merge(merge(p.image.env, p.spec.Env), spec.Env), container: p.container, out: out, resolve: f.resolver(p.App),
 	})
 	if ctx.Err() != nil {
 		return 0, fmt.Errorf("run in process %s: %w", id, context.Cause(ctx))

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +26,7 @@ type simulation struct {
 	told      <-chan struct{} // it is told to finish
 	exits     <-chan int      // it ends by itself
 	listens   func(netip.AddrPort)
+	resolve   func(host string) string // the address of another process, or ""
 }
 
 // simulate does what the test program would do, until that ends or ctx does.
@@ -56,10 +58,42 @@ func simulate(ctx context.Context, s simulation) (status int) {
 		s.container.write(args[0], args[1])
 	case "eat":
 		return statusKilled
+	case "get":
+		return s.get(ctx, args[0])
 	default:
 		return s.serve(ctx, mode)
 	}
 	return status
+}
+
+// get asks another process.
+func (s simulation) get(ctx context.Context, address string) int {
+	u, err := url.Parse(address)
+	if err == nil && s.resolve != nil {
+		if host := s.resolve(u.Hostname()); host != "" {
+			u.Host = host
+			if body, ok := ask(ctx, u.String()); ok {
+				fmt.Fprint(s.out, body)
+				return 0
+			}
+		}
+	}
+	fmt.Fprintln(s.out, "no answer from", address)
+	return 1
+}
+
+func ask(ctx context.Context, address string) (body string, ok bool) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return "", false
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", false
+	}
+	defer answer.Body.Close()
+	content, err := io.ReadAll(answer.Body)
+	return string(content), err == nil
 }
 
 // serve waits, as a server does. What answers is fakeProcess.listen's.

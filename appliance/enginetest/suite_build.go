@@ -56,6 +56,85 @@ var buildPromises = []promise{
 		}
 	}},
 
+	{"Build stops at the stage that is asked for", func(w *world) {
+		dir := w.T.TempDir()
+		write(w, filepath.Join(dir, "Dockerfile"), "FROM "+string(w.image)+" AS first\nEXPOSE 7001\n"+
+			"FROM first AS second\nEXPOSE 7002\nFROM second\nEXPOSE 7003\n")
+		ports := func(target string) []int {
+			image, err := w.e.Build(w.Context(), appliance.BuildSpec{App: w.app, Tag: w.tag("v1"), Dir: dir, Target: target})
+			if err != nil {
+				w.Fatal(err)
+			}
+			info, err := w.e.Inspect(w.Context(), image)
+			if err != nil {
+				w.Fatal(err)
+			}
+			return info.Ports
+		}
+
+		if got, want := ports("second"), []int{7001, 7002}; !slices.Equal(got, want) {
+			w.Errorf("ports of the second stage = %v, want %v", got, want)
+		}
+		if got, want := ports(""), []int{7001, 7002, 7003}; !slices.Equal(got, want) {
+			w.Errorf("ports = %v, want those of all stages: %v", got, want)
+		}
+	}},
+
+	{"Inspect knows an image's environment, labels and health check", func(w *world) {
+		if _, err := w.build("ENV SHADE=dark\nLABEL made.of=wool\nHEALTHCHECK CMD [\"" + Program + "\", \"say\", \"0\"]"); err != nil {
+			w.Fatal(err)
+		}
+
+		info, err := w.e.Inspect(w.Context(), w.tag("v1"))
+		plain, plainErr := w.e.Inspect(w.Context(), w.image)
+
+		if err != nil || !slices.Contains(info.Env, "SHADE=dark") || info.Labels["made.of"] != "wool" || !info.Health {
+			w.Errorf("Inspect = %+v, %v, want all of it", info, err)
+		}
+		if plainErr != nil || plain.Health {
+			w.Errorf("Inspect of the test image = %+v, %v, want no health check", plain, plainErr)
+		}
+	}},
+
+	// A password for a private registry, which everybody with the image could
+	// read if it stayed in a layer.
+	{"Build shows a secret to the step that asks for it, and keeps nothing of it", func(w *world) {
+		const secret = "sesame-open-up"
+		dir := w.T.TempDir()
+		write(w, filepath.Join(dir, "Dockerfile"), "FROM "+string(w.image)+"\nENV APP="+string(w.app)+"\n"+
+			"RUN --mount=type=secret,id=token [\""+Program+"\", \"read\", \"/run/secrets/token\"]\n")
+		var out strings.Builder
+
+		image, err := w.e.Build(w.Context(), appliance.BuildSpec{
+			App: w.app, Tag: w.tag("v1"), Dir: dir, Secrets: map[string][]byte{"token": []byte(secret)}, Out: &out,
+		})
+		if err != nil {
+			w.Fatalf("%v\n%s", err, &out)
+		}
+		_, left := w.run(appliance.RunSpec{Image: image}, "read", "/run/secrets/token")
+		_, env := w.run(appliance.RunSpec{Image: image}, "env")
+
+		if !strings.Contains(out.String(), secret) {
+			w.Errorf("output = %q, want that the step has read the secret", out.String())
+		}
+		if strings.Contains(left+env, secret) {
+			w.Errorf("the image has the secret: %q, %q", left, env)
+		}
+	}},
+
+	{"Build does everything again when it is told to", func(w *world) {
+		dir := w.T.TempDir()
+		said := "carding wool for " + string(w.app)
+		write(w, filepath.Join(dir, "Dockerfile"), "FROM "+string(w.image)+"\nRUN [\""+Program+"\", \"say\", \"0\", \""+said+"\"]\n")
+		for range 2 {
+			var out strings.Builder
+			_, err := w.e.Build(w.Context(), appliance.BuildSpec{App: w.app, Tag: w.tag("v1"), Dir: dir, Fresh: true, Out: &out})
+			if err != nil || !strings.Contains(out.String(), "\n"+said+"\n") {
+				w.Errorf("build = %v, %q, want that the step has run", err, &out)
+			}
+		}
+	}},
+
 	{"Build writes what its steps say", func(w *world) {
 		said := "gathering wool for " + string(w.app) // never said before, so never cached
 		out, err := w.build("RUN [\"" + Program + "\", \"say\", \"0\", \"" + said + "\"]")

@@ -216,6 +216,47 @@ var processPromises = []promise{
 		}
 	}},
 
+	{"a process is reached by its aliases, by processes of its own app alone", func(w *world) {
+		w.start(appliance.ProcessSpec{Port: 5000, Env: []string{"PORT=5000", "GREETING=db"}, Aliases: []string{"db", "store"}})
+		other := w.start(appliance.ProcessSpec{App: Name("contract")})[0]
+		w.Cleanup(func() { w.destroy(other.App) })
+
+		for _, alias := range []string{"db", "store"} {
+			w.eventually(alias+" answers", func() bool {
+				_, out := w.run(appliance.RunSpec{}, "get", "http://"+alias+":5000/")
+				return strings.TrimSpace(out) == "hello db"
+			})
+		}
+		status, err := w.e.Exec(w.Context(), other.ID, appliance.ExecSpec{Command: []string{Program, "get", "http://db:5000/"}})
+		if err != nil || status == 0 {
+			w.Errorf("another app: status %d, %v, want that it does not reach it", status, err)
+		}
+	}},
+
+	{"a process has the health that its image's check says, and Watch tells when it changes", func(w *world) {
+		if _, err := w.build("ENV PORT=5000\nHEALTHCHECK --interval=500ms --retries=1 " +
+			"CMD [\"" + Program + "\", \"get\", \"http://127.0.0.1:5000/\"]"); err != nil {
+			w.Fatal(err)
+		}
+		told := w.watch()
+		told.of("")
+
+		well := w.start(appliance.ProcessSpec{Image: w.tag("v1"), Port: 5000})[0]
+		ill := w.start(appliance.ProcessSpec{Image: w.tag("v1"), Type: "ill", Command: []string{Program, "serve"}, Env: []string{"READY_AFTER=1h"}})[0]
+		unchecked := w.start(appliance.ProcessSpec{Type: "unchecked"})[0]
+
+		if well.Health != appliance.Starting || unchecked.Health != appliance.NoHealth {
+			w.Errorf("health = %q and %q, want that it is starting, and none", well.Health, unchecked.Health)
+		}
+		// Every look is for some news, so this ends only if there are any.
+		for w.process(well.ID).Health != appliance.Healthy || w.process(ill.ID).Health != appliance.Unhealthy {
+			told.of(w.app)
+		}
+		if got := w.process(unchecked.ID).Health; got != appliance.NoHealth {
+			w.Errorf("health without a check = %q, want none", got)
+		}
+	}},
+
 	{"Logs copies both streams, or the last lines", func(w *world) {
 		p := w.start(appliance.ProcessSpec{Command: []string{Program, "say", "0", "one", "two", "three"}})[0]
 		w.eventually("it has ended", func() bool { return !w.process(p.ID).Running })

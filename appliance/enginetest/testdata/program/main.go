@@ -9,6 +9,7 @@
 //	id                    print the user and the working directory
 //	cat                   copy stdin to stdout
 //	read FILE             print a file
+//	limit FILE            print a file of its own cgroup
 //	write FILE TEXT       write a file
 //	get URL               print what is answered there
 //	eat                   take memory until there is none
@@ -64,6 +65,8 @@ func main() {
 		content, err := os.ReadFile(args[1])
 		check(err)
 		fmt.Println(string(content))
+	case "limit":
+		limit(args[1])
 	case "write":
 		check(os.MkdirAll(filepath.Dir(args[1]), 0o755))
 		check(os.WriteFile(args[1], []byte(args[2]), 0o644))
@@ -114,6 +117,22 @@ func environment() string {
 	env := os.Environ()
 	slices.Sort(env)
 	return strings.Join(env, "\n")
+}
+
+// limit prints a file of version 1's cgroups, "memory/memory.limit_in_bytes",
+// which show a container its own only, or one of version 2's, "memory.max",
+// which may show all of the machine.
+func limit(name string) {
+	own, err := os.ReadFile("/proc/self/cgroup")
+	check(err)
+	path := strings.TrimSpace(strings.TrimPrefix(string(own), "0::"))
+	for _, dir := range []string{filepath.Join("/sys/fs/cgroup", path), "/sys/fs/cgroup"} {
+		if content, err := os.ReadFile(filepath.Join(dir, name)); err == nil {
+			fmt.Println(string(content))
+			return
+		}
+	}
+	check(fmt.Errorf("%s is not in the cgroup %s", name, path))
 }
 
 func fork() {

@@ -18,42 +18,43 @@ func TestAFenceHoldsBeforeAnythingRunsInIt(t *testing.T) {
 	build(t, e, enginetest.ProgramDir(t))
 	fence := appliance.Fence{Memory: 256 << 20, CPUs: 0.5, Weight: 100, Pids: 300}
 	want := map[string]string{ // seen from inside
-		"/sys/fs/cgroup/memory/memory.limit_in_bytes": "268435456",
-		"/sys/fs/cgroup/cpu/cpu.cfs_quota_us":         "50000",
-		"/sys/fs/cgroup/cpu/cpu.shares":               "102",
-		"/sys/fs/cgroup/pids/pids.max":                "300",
+		"limit memory/memory.limit_in_bytes": "268435456",
+		"limit cpu/cpu.cfs_quota_us":         "50000",
+		"limit cpu/cpu.shares":               "102",
+		"limit pids/pids.max":                "300",
 	}
 	if _, err := os.Stat("/sys/fs/cgroup/cgroup.controllers"); err == nil {
 		want = map[string]string{
-			"/sys/fs/cgroup/memory.max":      "268435456",
-			"/sys/fs/cgroup/memory.swap.max": "0",
-			"/sys/fs/cgroup/cpu.max":         "50000 100000",
-			"/sys/fs/cgroup/pids.max":        "300",
+			"limit memory.max":      "268435456",
+			"limit memory.swap.max": "0",
+			"limit cpu.max":         "50000 100000",
+			"limit pids.max":        "300",
 		}
 	}
-	want["/proc/self/oom_score_adj"] = "500"
-	for file, want := range want {
+	want["read /proc/self/oom_score_adj"] = "500"
+	for command, want := range want {
+		args := append([]string{enginetest.Program}, strings.Fields(command)...)
 		var ran strings.Builder
 		if _, err := e.Run(t.Context(), appliance.RunSpec{
-			App: "blog", Image: tagOf(e), Command: []string{enginetest.Program, "read", file}, Out: &ran, Fence: fence,
+			App: "blog", Image: tagOf(e), Command: args, Out: &ran, Fence: fence,
 		}); err != nil {
 			t.Fatal(err)
 		}
 		dir := enginetest.ProgramDir(t)
 		// The first of all that it does.
-		appendTo(t, filepath.Join(dir, "Dockerfile"), `RUN ["`+enginetest.Program+`", "read", "`+file+"\"]\n")
+		appendTo(t, filepath.Join(dir, "Dockerfile"), `RUN ["`+strings.Join(args, `", "`)+"\"]\n")
 		var built strings.Builder
 		if _, err := e.Build(t.Context(), appliance.BuildSpec{
 			App: "blog", Tag: tagOf(e) + "-read", Dir: dir, Fresh: true, Out: &built, Fence: fence,
 		}); err != nil {
-			t.Fatal(err)
+			t.Fatalf("%v\n%s", err, &built)
 		}
 
 		if got := strings.TrimSpace(ran.String()); got != want {
-			t.Errorf("Run: %s = %q, want %q", file, got, want)
+			t.Errorf("Run: %s = %q, want %q", command, got, want)
 		}
 		if !strings.Contains(built.String(), "\n"+want+"\n") {
-			t.Errorf("Build: %s = %q, want %q", file, built.String(), want)
+			t.Errorf("Build: %s = %q, want %q", command, built.String(), want)
 		}
 	}
 }

@@ -120,7 +120,11 @@ func (g *Gateway) receivePack(ctx context.Context, s ssh.Session, actor applianc
 	if err != nil {
 		return err
 	}
-	err = g.Pipeline.Repos.ReceivePack(ctx, app, limit, s, s, s.Stderr(), "BERTH_PUSH="+token)
+	said := &listener{Writer: s}
+	err = g.Pipeline.Repos.ReceivePack(ctx, app, limit, s, said, s.Stderr(), "BERTH_PUSH="+token)
+	if said.heard {
+		return explainTooMuch(app, limit)
+	}
 	return gitStatus(err)
 }
 

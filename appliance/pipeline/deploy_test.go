@@ -251,7 +251,7 @@ func TestFormationSaysWhatRuns(t *testing.T) {
 
 	w.wantProcesses("blog", "web.1 v1", "web.2 v1", "worker.1 v1")
 	for _, spec := range w.engine.Started() {
-		hasPort := strings.HasPrefix(strings.Join(spec.Env, " "), "PORT=") && spec.Port == 5000
+		hasPort := slices.Contains(spec.Env, "PORT=5000") && spec.Port == 5000
 		if hasPort != (spec.Type == "web") {
 			t.Errorf("%s was started with %q and port %d", spec.Type, spec.Env, spec.Port)
 		}

@@ -68,7 +68,11 @@ func (p *Pipeline) PushLimit(ctx context.Context, app appliance.AppName) (int64,
 	if err != nil {
 		return 0, err
 	}
-	return max(1, min(l.repository(), l.free)), nil // 0 would be no limit
+	if l.free == 0 {
+		return 0, appliance.WithHint(fmt.Errorf("the disk is nearly full: less than %s are free", git.Bytes(git.Reserve)),
+			"make room on the machine: df -h shows where there is none")
+	}
+	return min(l.repository(), l.free), nil
 }
 
 // repository is how many bytes a repository may have, of which one commit has

@@ -11,7 +11,7 @@ import (
 // scripts run for new code, not for a change of config.
 func (r *run) release(ctx context.Context, spec appliance.Release) (release appliance.Release, err error) {
 	err = r.stage(ctx, appliance.StageRelease, func() error {
-		env, err := r.Store.Config(ctx, r.app)
+		env, err := r.environment(ctx, r.app, spec.Commit)
 		if err != nil {
 			return err
 		}
@@ -28,4 +28,21 @@ func (r *run) release(ctx context.Context, spec appliance.Release) (release appl
 		return nil
 	})
 	return release, err
+}
+
+// environment returns what the processes of a release of the commit have: the
+// app's config, and the commit.
+func (p *Pipeline) environment(ctx context.Context, app appliance.AppName, commit string) (map[string]string, error) {
+	env, err := p.Store.Config(ctx, app)
+	if err != nil {
+		return nil, err
+	}
+	name, err := p.Property(ctx, app, RevEnvVarSetting)
+	if err != nil {
+		return nil, err
+	}
+	if _, set := env[name]; name != NoRevEnvVar && commit != "" && !set {
+		env[name] = commit
+	}
+	return env, nil
 }

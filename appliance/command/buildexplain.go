@@ -27,7 +27,7 @@ func (b builds) explain(ctx context.Context, c *Call) error {
 	if err != nil {
 		return err
 	}
-	row := planRow{string(c.App), plan.Branch, plan.Commit, plan.Builder, plan.Reason, plan.Lines, map[string]string{}}
+	row := planRow{string(c.App), plan.Branch, plan.Commit, plan.Builder, plan.Reason, append([]string{}, plan.Lines...), map[string]string{}}
 	rows := []string{fmt.Sprintf("-----> %s (%s)", plan.Builder, plan.Reason)}
 	for _, line := range plan.Lines {
 		rows = append(rows, "       "+line)

@@ -162,7 +162,7 @@ func TestHowManyAreBuiltAtOnceIsSetForTheMachine(t *testing.T) {
 	if got := w.ok("builds:report", "--global", "--format", "json"); got != `{"global-retention":"","parallel":"3"}`+"\n" {
 		t.Errorf("builds:report --global: %s", got)
 	}
-	for _, line := range []string{"blog parallel 2", "--global parallel 0", "--global parallel many", "--global parallel 65", "blog retention 0", "blog retention 1001"} {
+	for _, line := range []string{"blog parallel 2", "--global parallel 0", "--global parallel many", "--global parallel 65", "blog retention 0", "blog retention 201"} {
 		if r := w.run(ada, append([]string{"builds:set"}, strings.Fields(line)...)...); !errors.Is(r.err, appliance.ErrInvalid) {
 			t.Errorf("builds:set %s: %v", line, r.err)
 		}

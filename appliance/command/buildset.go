@@ -14,7 +14,7 @@ import (
 
 // How much may be asked for.
 const (
-	maxRetention = 1000
+	maxRetention = 200 // each has up to a megabyte of output
 	maxParallel  = 64
 )
 

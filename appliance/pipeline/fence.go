@@ -100,7 +100,7 @@ func spare(m appliance.Capacity, parallel int) appliance.Fence {
 		CPUs:   max(0.5, math.Floor(float64(m.CPUs)*9)/10),
 		Weight: buildWeight,
 		Pids:   buildPids,
-		Free:   min(max(m.Disk/20, gb), 10*gb, m.Disk/10) / mb * mb,
+		Free:   min(max(m.Disk/20, gb), 5*gb, m.Disk/10) / mb * mb,
 		Time:   buildTime,
 	}
 }

@@ -57,11 +57,11 @@ func TestFenceLeavesTheAppsWhatTheyNeed(t *testing.T) {
 		},
 		"64 GB, and the apps have nearly all": {
 			appliance.Capacity{Memory: 64 * gb, Available: 2 * gb, CPUs: 16, Disk: 2000 * gb, Free: 900 * gb}, 1,
-			appliance.Fence{Memory: 16 * gb, CPUs: 14.4, Free: 10 * gb},
+			appliance.Fence{Memory: 16 * gb, CPUs: 14.4, Free: 5 * gb},
 		},
 		"64 GB for four builds at the same time": {
 			appliance.Capacity{Memory: 64 * gb, Available: 60 * gb, CPUs: 16, Disk: 2000 * gb, Free: 900 * gb}, 4,
-			appliance.Fence{Memory: 12 * gb, CPUs: 14.4, Free: 10 * gb},
+			appliance.Fence{Memory: 12 * gb, CPUs: 14.4, Free: 5 * gb},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -5,20 +5,13 @@ package static
 import (
 	"errors"
 	"io/fs"
+	"log"
 	"net/http"
 	"net/url"
 	"os"
 	"path"
 	"strings"
 )
-
-// A Config says what to serve, and how.
-type Config struct {
-	Root      string // the directory
-	SPA       bool   // index.html answers for every page that there is no file for
-	CleanURLs bool   // /about is about.html
-	ErrorPage string // the page for what is not found, relative to Root; "404.html" if ""
-}
 
 // A Handler serves the files below one directory. It lists no directories,
 // and shows neither files whose names start with a dot nor what a symbolic
@@ -45,7 +38,24 @@ func New(c Config) (*Handler, error) {
 func (h *Handler) Close() error { return h.root.Close() }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a := h.begin(w, r)
+	h.serve(a, r)
+	if h.config.Log {
+		a.logTo(requests, r)
+	}
+}
+
+var requests = log.New(os.Stdout, "", 0)
+
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if to := h.elsewhere(r); to != "" {
+		redirect(w, to, http.StatusMovedPermanently)
+		return
+	}
+	if h.config.Auth != nil && !h.config.Auth.admits(w, r) {
+		return
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
@@ -76,11 +86,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// toldBerth are files in the root of a repository that are not for visitors.
+var toldBerth = map[string]bool{"static.json": true, "Procfile": true, "app.json": true, "Aptfile": true}
+
 // public tells whether a path may be asked for: nothing in it is hidden, but
 // for what RFC 8615 puts in the open, and it is no file that tells Berth how
 // to run the site.
 func public(name string) bool {
-	if strings.ContainsRune(name, 0) || name == "static.json" || name == "Procfile" {
+	if strings.ContainsRune(name, 0) || toldBerth[name] {
 		return false
 	}
 	for part := range strings.SplitSeq(name, "/") {
@@ -106,8 +119,7 @@ func (h *Handler) directory(w http.ResponseWriter, r *http.Request, name string)
 		f.Close()
 		// From the clean name, and so never "//host".
 		to := url.URL{Path: "/" + name + "/", RawQuery: r.URL.RawQuery}
-		w.Header().Set("Location", to.String())
-		w.WriteHeader(http.StatusMovedPermanently)
+		redirect(w, to.String(), http.StatusMovedPermanently)
 		return
 	}
 	h.send(w, r, f, http.StatusOK)
@@ -125,18 +137,6 @@ func (h *Handler) page(w http.ResponseWriter, r *http.Request, name string) {
 		}
 	}
 	h.missing(w, r)
-}
-
-// missing serves a single-page app where there is one, but never in place of
-// a script or an image: a page there only hides what is wrong.
-func (h *Handler) missing(w http.ResponseWriter, r *http.Request) {
-	if h.config.SPA && (path.Ext(r.URL.Path) == "" || strings.Contains(r.Header.Get("Accept"), "text/html")) {
-		if f, err := h.open("index.html"); err == nil && !f.IsDir() {
-			h.send(w, r, f, http.StatusOK)
-			return
-		}
-	}
-	h.notFound(w, r)
 }
 
 func (h *Handler) notFound(w http.ResponseWriter, r *http.Request) {

@@ -2,10 +2,8 @@ package static
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -14,17 +12,30 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Main is the command "berth static-serve [--root DIR]". It serves on $PORT
-// until ctx is done, as static.json in the working directory says.
+// Main is the command "berth static-serve [--root DIR] [--check]". It serves on
+// $PORT until ctx is done, as static.json in the working directory says. With
+// --check it only reads that, and prints what in it will not do what it says.
 func Main(ctx context.Context, args []string) error {
 	flags := pflag.NewFlagSet("static-serve", pflag.ContinueOnError)
 	root := flags.String("root", "", "the directory to serve")
+	check := flags.Bool("check", false, "read static.json, and serve nothing")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	config, err := readConfig("static.json")
+	config, warnings, err := ReadConfig("static.json", os.Getenv)
 	if err != nil {
 		return err
+	}
+	if os.Getenv("BASIC_AUTH_USERNAME") != "" && config.Auth == nil {
+		config.Auth = &Auth{}
+	}
+	if config.Auth != nil {
+		if err := config.Auth.read(os.Getenv); err != nil {
+			return err
+		}
+		if len(config.Auth.Users) == 0 {
+			warnings = append(warnings, "static.json wants a password, and there is no user: set BASIC_AUTH_USERNAME and BASIC_AUTH_PASSWORD; until then nobody is let in")
+		}
 	}
 	if *root != "" {
 		config.Root = *root
@@ -34,6 +45,12 @@ func Main(ctx context.Context, args []string) error {
 		return err
 	}
 	defer handler.Close()
+	for _, warning := range warnings {
+		fmt.Println(warning)
+	}
+	if *check {
+		return nil
+	}
 	port := os.Getenv("PORT")
 	if port == "" {
 		port = "5000"
@@ -58,30 +75,4 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 		return err
 	}
 	return <-stopped
-}
-
-// readConfig reads as much of Heroku's static.json as there is here. What it
-// does not know it leaves alone.
-func readConfig(name string) (Config, error) {
-	text, err := os.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Config{Root: "."}, nil
-	}
-	if err != nil {
-		return Config{}, err
-	}
-	var file struct {
-		Root      string            `json:"root"`
-		CleanURLs bool              `json:"clean_urls"`
-		ErrorPage string            `json:"error_page"`
-		Routes    map[string]string `json:"routes"`
-	}
-	if err := json.Unmarshal(text, &file); err != nil {
-		return Config{}, fmt.Errorf("%s: %w", name, err)
-	}
-	c := Config{Root: file.Root, CleanURLs: file.CleanURLs, ErrorPage: file.ErrorPage, SPA: file.Routes["/**"] != ""}
-	if c.Root == "" {
-		c.Root = "."
-	}
-	return c, nil
 }

@@ -17,6 +17,9 @@ func (h *Handler) send(w http.ResponseWriter, r *http.Request, f file, status in
 		return
 	}
 	header := w.Header()
+	if h.config.Encoding != "" {
+		kind = strings.Replace(kind, "charset=utf-8", "charset="+h.config.Encoding, 1)
+	}
 	header.Set("Content-Type", kind)
 	if status != http.StatusOK {
 		sendPage(w, r, f, status)

@@ -50,6 +50,15 @@ func site(t *testing.T, c static.Config) server {
 	return server{s, c.Root}
 }
 
+func pattern(t *testing.T, s string) static.Pattern {
+	t.Helper()
+	p, err := static.ParsePattern(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 // ask sends a request and follows nothing. A header is "Name: value".
 func ask(t *testing.T, s server, method, path string, headers ...string) (*http.Response, string) {
 	t.Helper()
@@ -77,7 +86,7 @@ func ask(t *testing.T, s server, method, path string, headers ...string) (*http.
 func TestPathsAnswer(t *testing.T) {
 	plain := site(t, static.Config{})
 	clean := site(t, static.Config{CleanURLs: true})
-	spa := site(t, static.Config{SPA: true})
+	spa := site(t, static.Config{Routes: []static.Route{{Pattern: pattern(t, "/**"), Target: "index.html"}}})
 
 	for _, test := range []struct {
 		site   server

@@ -66,6 +66,7 @@ func TestFenceLeavesTheAppsWhatTheyNeed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
+			w.Wait() // until nobody else uses the engine
 			w.Engine = machine{w.engine, tt.has}
 			w.must(w.SetParallel(t.Context(), tt.parallel))
 			tt.want.Weight, tt.want.Pids, tt.want.Time = 100, 2048, 30*time.Minute
@@ -119,6 +120,7 @@ func TestBuildRunsWithinTheFence(t *testing.T) {
 
 func TestBuildDoesNotBeginOnAFullDisk(t *testing.T) {
 	w := newWorld(t)
+	w.Wait() // until nobody else uses the engine
 	w.Engine = machine{w.engine, appliance.Capacity{Memory: 4 * gb, Available: 3 * gb, CPUs: 2, Disk: 40 * gb, Free: 812 * mb}}
 
 	out, err := w.push("blog", serves())

@@ -85,7 +85,7 @@ func TestScaleTakesWhatMakesSense(t *testing.T) {
 			t.Errorf("ps:scale %q: %v, want %v with a hint", arg, r.err, want)
 		}
 	}
-	if got := w.ok("ps:scale", "blog"); got != "web: 1\n" {
+	if got := w.ok("ps:scale", "blog"); got != "web: 1\nworker: 0\n" {
 		t.Errorf("ps:scale shows %q, want nothing changed", got)
 	}
 

@@ -88,10 +88,6 @@ func (s ps) deployed(ctx context.Context, name appliance.AppName) error {
 	return err
 }
 
-// maxProcesses is more of one type than one machine can use, and less than
-// the addresses of an app's network.
-const maxProcesses = 50
-
 var processType = regexp.MustCompile(`^[A-Za-z0-9_-]{1,63}$`) // as in a Procfile
 
 func (s ps) scale(ctx context.Context, c *Call) error {
@@ -100,14 +96,14 @@ func (s ps) scale(ctx context.Context, c *Call) error {
 		return err
 	}
 	if len(c.Args) == 1 {
-		return s.showScale(ctx, c)
+		return s.showScale(ctx, c, app)
 	}
 	change := appliance.Formation{}
 	for _, arg := range c.Args[1:] {
 		typ, count, _ := strings.Cut(arg, "=")
 		n, err := strconv.Atoi(count)
-		if err != nil || n < 0 || n > maxProcesses || !processType.MatchString(typ) {
-			return appliance.WithHint(fmt.Errorf("%w scale %.60q", appliance.ErrInvalid, arg), fmt.Sprintf("write it as type=count with a count from 0 to %d, as in web=2", maxProcesses))
+		if err != nil || n < 0 || n > appliance.MaxProcesses || !processType.MatchString(typ) {
+			return appliance.WithHint(fmt.Errorf("%w scale %.60q", appliance.ErrInvalid, arg), fmt.Sprintf("write it as type=count with a count from 0 to %d, as in web=2", appliance.MaxProcesses))
 		}
 		change[typ] = n
 	}
@@ -116,10 +112,9 @@ func (s ps) scale(ctx context.Context, c *Call) error {
 		if err != nil {
 			return err
 		}
-		for typ := range change {
-			if _, ok := live.Procfile[typ]; !ok {
-				return appliance.WithHint(fmt.Errorf("process type %.60q of %s %w", typ, c.App, appliance.ErrNotFound),
-					"v"+strconv.Itoa(live.Version)+" has "+strings.Join(slices.Sorted(maps.Keys(live.Procfile)), ", "))
+		for _, typ := range slices.Sorted(maps.Keys(change)) {
+			if err := canScale(live, typ); err != nil {
+				return err
 			}
 		}
 	}
@@ -132,12 +127,38 @@ func (s ps) scale(ctx context.Context, c *Call) error {
 	return s.Restart(ctx, c.App, c.Stdout)
 }
 
-func (s ps) showScale(ctx context.Context, c *Call) error {
+// canScale returns an error for a process type of which a release does not
+// leave to people how many run.
+func canScale(live appliance.Release, typ string) error {
+	formation := pipeline.Formation(live, nil)
+	_, found := formation[typ]
+	switch {
+	case typ == pipeline.Release:
+		return appliance.WithHint(fmt.Errorf("%w process type: release runs once before each deploy, and is never scaled", appliance.ErrInvalid),
+			"give what is to keep running another name in the Procfile")
+	case live.AppJSON.Formation[typ].Quantity != nil:
+		return appliance.WithHint(fmt.Errorf("%s of %s cannot be scaled: its app.json says how many run", typ, live.App),
+			fmt.Sprintf("change formation.%s.quantity in app.json, or remove it, and push", typ))
+	case !found:
+		return appliance.WithHint(fmt.Errorf("process type %.60q of %s %w", typ, live.App, appliance.ErrNotFound),
+			"v"+strconv.Itoa(live.Version)+" has "+strings.Join(slices.Sorted(maps.Keys(formation)), ", "))
+	}
+	return nil
+}
+
+// showScale shows how many of each type run, or will when there is a deploy.
+func (s ps) showScale(ctx context.Context, c *Call, app appliance.App) error {
 	formation, err := s.Store.Formation(ctx, c.App)
 	if err != nil {
 		return err
 	}
-	if _, ok := formation[pipeline.Web]; !ok {
+	if app.LiveRelease != 0 {
+		live, err := s.Store.Release(ctx, c.App, app.LiveRelease)
+		if err != nil {
+			return err
+		}
+		maps.Copy(formation, pipeline.Formation(live, formation))
+	} else if _, ok := formation[pipeline.Web]; !ok {
 		formation[pipeline.Web] = 1
 	}
 	for _, typ := range slices.Sorted(maps.Keys(formation)) {

@@ -128,7 +128,7 @@ func TestWebProcessThatCannotBeReachedIsNotReady(t *testing.T) {
 
 	_, err := w.push("blog", checked(`"command": ["`+enginetest.Program+`", "say", "0"]`))
 
-	if err == nil || !strings.Contains(err.Error(), "unhealthy: connection refused") {
+	if err == nil || !strings.Contains(err.Error(), "web.1: unhealthy: ") {
 		t.Errorf("error = %v, want that it is not reached", err)
 	}
 }

@@ -254,7 +254,7 @@ func TestBuildpackThatCannotBeUsedIsExplained(t *testing.T) {
 	f.commit("git/binary", buildpack("x", map[string]string{"bin/detect": "\x7fELF\x00\x01\x02 of another machine"}))
 	f.commit("git/ruby", buildpack("x", map[string]string{"bin/detect": "#!/usr/bin/env nosuchruby\n"}))
 	f.commit("git/crlf", buildpack("x", map[string]string{"bin/detect": "#!/bin/bash\r\necho x\r\n"}))
-	f.commit("git/picky", buildpack("x", map[string]string{"bin/detect": "#!/bin/sh\necho 'there is no Gemfile' >&2\nexit 1\n"}))
+	f.commit("git/picky", buildpack("x", map[string]string{"bin/detect": "#!/bin/sh\nprintf '\\033[1m !     there is no Gemfile\\033[0m\\n\\nmore\\n' >&2\nexit 1\n"}))
 	f.commit("git/nocompile", map[string]string{"bin/detect": "#!/bin/sh\necho x\n"})
 	f.commit("git/fails", buildpack("x", map[string]string{"bin/compile": "#!/bin/sh\nprintf '\\033[31mno disk\\033[0m\\n\\n'; exit 3\n"}))
 	f.commit("git/eleven", buildpack("x", map[string]string{"bin/compile": "#!/bin/sh\nexit 11\n"}))
@@ -281,7 +281,7 @@ func TestBuildpackThatCannotBeUsedIsExplained(t *testing.T) {
 		"a program of another machine":       {f.URL + "/git/binary", "bin/detect of buildpack " + f.URL + "/git/binary cannot be run: ", "it is: ELF"},
 		"an interpreter that is not there":   {f.URL + "/git/ruby", "cannot be run: /usr/bin/env: ", "begin with #!"},
 		"line ends of Windows":               {f.URL + "/git/crlf", "cannot be run: ", "CRLF"},
-		"one that does not want the source":  {f.URL + "/git/picky", "/git/picky (buildpacks:set) does not want this source", "correct buildpacks:set"},
+		"one that does not want the source":  {f.URL + "/git/picky", "/git/picky (buildpacks:set) does not want this source: there is no Gemfile", "correct buildpacks:set"},
 		"a built-in one that does not":       {"nodejs", "buildpack nodejs (buildpacks:set) does not want this source", "correct buildpacks:set"},
 		"one without bin/compile":            {f.URL + "/git/nocompile", "has no bin/compile", "the address of a buildpack"},
 		"a compile that ends with 3":         {f.URL + "/git/fails", "bin/compile of buildpack " + f.URL + "/git/fails ended with status 3: no disk", "the lines above"},

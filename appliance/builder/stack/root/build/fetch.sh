@@ -98,7 +98,7 @@ fetch_archive() {
 		kept_instead "$shown" "$(reason "$status" "$CURL_TIMEOUT" <<<"$said")"
 	elif [[ $got != 304 || ! -f $kept/archive ]]; then
 		unpack "$kept/new" "$dir" >/dev/null 2>&1 ||
-			fail "buildpack $shown is no archive that can be unpacked: it is $(file -b "$kept/new" | head -c 200)" \
+			fail "buildpack $shown is no archive that can be unpacked: it is $(kind_of "$kept/new")" \
 				'give the address of a .tgz, .tar.gz or .zip, or that of a git repository'
 		mv "$kept/new" "$kept/archive"
 		mv "$kept/new.etag" "$kept/etag" 2>/dev/null || true

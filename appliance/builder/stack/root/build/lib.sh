@@ -38,6 +38,11 @@ export_env() {
 	done
 }
 
-# last_line prints the last line of what it reads, without what would move a
-# terminal's cursor.
-last_line() { sed 's/\x1b\[[0-9;]*[A-Za-z]//g' | grep -v '^[[:space:]]*$' | tail -n 1 | tr -dc '[:print:]' | head -c 300; }
+# last_line and first_line print a line of what they read that says something,
+# without what would colour a terminal.
+last_line() { said_lines | tail -n 1 | head -c 300; }
+first_line() { said_lines | sed -n 1p | head -c 300; }
+said_lines() { sed 's/\x1b\[[0-9;]*[A-Za-z]//g' | tr -dc '[:print:]\n' | sed '/^[[:space:]]*$/d'; }
+
+# kind_of FILE says what a file is that should have been another.
+kind_of() { (file -b "$1" 2>/dev/null || echo 'of another kind') | head -c 200; }

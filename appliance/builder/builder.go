@@ -130,7 +130,7 @@ func buildpacksChosen(source fs.FS, s Settings) (reason string, ok bool) {
 // Enter opens the directory dir of the source, for an app that is only part of
 // a repository, and returns its name on this machine. It never leaves the
 // source, not through a link either.
-func Enter(source, dir string) (*os.Root, string, error) {
+func Enter(app appliance.AppName, source, dir string) (*os.Root, string, error) {
 	whole, err := os.OpenRoot(source)
 	if err != nil || dir == "" {
 		return whole, source, err
@@ -139,7 +139,7 @@ func Enter(source, dir string) (*os.Root, string, error) {
 	part, err := whole.OpenRoot(dir)
 	if err != nil {
 		return nil, "", appliance.WithHint(fmt.Errorf("the build-dir %s is not in the commit: %w", dir, reason(err)),
-			"name a directory of the repository: builder:set <app> build-dir <dir>; without one, the whole repository is built")
+			fmt.Sprintf("name a directory of the repository: builder:set %s build-dir <dir>; without one, the whole repository is built", app))
 	}
 	return part, filepath.Join(source, dir), nil
 }

@@ -35,7 +35,7 @@ func (Compose) Build(ctx context.Context, e appliance.Engine, req Request) (Resu
 		return Result{}, err
 	}
 	defer source.Close()
-	file, err := readCompose(source.FS(), req.Env)
+	file, err := readCompose(source.FS(), req)
 	if err != nil {
 		return Result{}, err
 	}
@@ -235,7 +235,7 @@ func (Compose) Explain(_ context.Context, _ appliance.Engine, req Request) ([]st
 		return nil, err
 	}
 	defer source.Close()
-	file, err := readCompose(source.FS(), req.Env)
+	file, err := readCompose(source.FS(), req)
 	if err != nil {
 		return nil, err
 	}

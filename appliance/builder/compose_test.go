@@ -374,13 +374,13 @@ func TestBuildDirStaysInTheSource(t *testing.T) {
 	outside := source(t, map[string]string{"Dockerfile": "FROM scratch\n"})
 	dir := source(t, map[string]string{"services/web/Procfile": "web: x\n", "out": "-> " + outside, "up": "-> ../..", "in": "-> services/web"})
 	for name, want := range map[string]bool{"": true, "services/web": true, "in": true, "out": false, "up": false, "../x": false, "gone": false, "services/web/Procfile": false} {
-		root, path, err := builder.Enter(dir, name)
+		root, path, err := builder.Enter("blog", dir, name)
 
 		if (err == nil) != want {
 			t.Errorf("Enter %q = %v, want it to work: %v", name, err, want)
 		}
 		if err != nil {
-			if !strings.Contains(appliance.HintOf(err), "builder:set") || strings.Contains(err.Error(), dir) {
+			if !strings.Contains(appliance.HintOf(err), "builder:set blog build-dir") || strings.Contains(err.Error(), dir) {
 				t.Errorf("Enter %q = %v, hint %q", name, err, appliance.HintOf(err))
 			}
 			continue
@@ -390,7 +390,7 @@ func TestBuildDirStaysInTheSource(t *testing.T) {
 			t.Errorf("Enter %q = %s, %v", name, path, err)
 		}
 	}
-	if _, _, err := builder.Enter(dir, "gone"); errors.Is(err, appliance.ErrNotFound) {
+	if _, _, err := builder.Enter("blog", dir, "gone"); errors.Is(err, appliance.ErrNotFound) {
 		t.Errorf("error = %v, which a door would take for a missing app", err)
 	}
 }

@@ -71,6 +71,7 @@ func findCompose(source fs.FS) (string, bool) {
 // A composeReader reads one compose file.
 type composeReader struct {
 	*composeFile
+	app    appliance.AppName
 	source fs.FS
 	config map[string]string
 	unset  []string // variables that it uses and nobody has set
@@ -78,13 +79,13 @@ type composeReader struct {
 
 // readCompose reads the source's compose file. Variables in it are filled in
 // from the app's config and, where that has none, from the .env beside it.
-func readCompose(source fs.FS, config map[string]string) (*composeReader, error) {
+func readCompose(source fs.FS, req Request) (*composeReader, error) {
 	name, found := findCompose(source)
 	if !found {
 		return nil, appliance.WithHint(fmt.Errorf("there is no %s in the commit", name),
-			"commit one, or let the source decide how to build: builder:set <app> selected")
+			"commit one, or let the source decide how to build: builder:set "+string(req.App)+" selected")
 	}
-	r := &composeReader{composeFile: &composeFile{name: name}, source: source, config: config}
+	r := &composeReader{composeFile: &composeFile{name: name}, app: req.App, source: source, config: req.Env}
 	if err := r.read(); err != nil {
 		hint := appliance.HintOf(err)
 		if hint == "" {
@@ -111,7 +112,7 @@ func (r *composeReader) read() error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	tree := composeTree{unset: map[string]bool{}, lookup: func(name string) (string, bool) {
+	tree := composeTree{app: r.app, unset: map[string]bool{}, lookup: func(name string) (string, bool) {
 		if v, ok := r.config[name]; ok {
 			return v, true
 		}

@@ -16,6 +16,7 @@ import (
 // with its variables filled in.
 type composeTree struct {
 	lookup func(name string) (string, bool)
+	app    appliance.AppName
 	unset  map[string]bool // the variables that there are not
 	nodes  int             // that it has seen; each time, if one is referred to
 }
@@ -192,7 +193,7 @@ func (t *composeTree) expand(s string, depth int) (string, error) {
 		if there {
 			return value, nil
 		}
-		return "", appliance.WithHint(fmt.Errorf("%s must be set: %.200s", name, other), "set it: config:set <app> "+name+"=…")
+		return "", appliance.WithHint(fmt.Errorf("%s must be set: %.200s", name, other), fmt.Sprintf("set it: config:set %s %s=…", t.app, name))
 	}
 	return "", badVariable("${" + s + "}")
 }

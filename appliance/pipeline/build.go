@@ -34,7 +34,7 @@ func (r *run) build(ctx context.Context, source *Source) (made built, err error)
 		if err != nil {
 			return err
 		}
-		root, dir, err := builder.Enter(source.Dir, settings.Dir)
+		root, dir, err := builder.Enter(r.app, source.Dir, settings.Dir)
 		if err != nil {
 			return err
 		}

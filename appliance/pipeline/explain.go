@@ -52,7 +52,7 @@ func (r *run) explainSource(ctx context.Context, source *Source, plan *Plan) err
 	if err != nil {
 		return err
 	}
-	root, dir, err := builder.Enter(source.Dir, settings.Dir)
+	root, dir, err := builder.Enter(r.app, source.Dir, settings.Dir)
 	if err != nil {
 		return err
 	}

@@ -172,21 +172,23 @@ func TestSubmodulesOfABuildpackComeWithIt(t *testing.T) {
 func TestSecondBuildIsUpToDateAndNeedsNoNetwork(t *testing.T) {
 	w, f := newWorld(t), newForge(t)
 	f.commit("git/pack", buildpack("One"))
-	names := []string{f.URL + "/git/pack", f.pack("pack.tgz", buildpack("Uno"))}
+	pinned := f.commit("git/pinned", buildpack("Pinned"))
+	names := []string{f.URL + "/git/pack", f.pack("pack.tgz", buildpack("Uno")), f.URL + "/git/pinned#" + pinned}
 	empty := source(t, map[string]string{"x": "y"})
 	w.mustBuildWith(empty, nil, names...)
 	f.commit("git/pack", buildpack("Two"))
 	f.pack("pack.tgz", buildpack("Due"))
+	f.commit("git/pinned", buildpack("Not wanted"))
 
 	r, out := w.mustBuildWith(empty, nil, names...)
 	f.CloseClientConnections()
 	f.Close()
 	offline, warned := w.mustBuildWith(empty, nil, names...)
 
-	if said := w.run(r, "/start", "web"); said != "Two\nDue\n" || strings.Contains(out, " !     ") {
+	if said := w.run(r, "/start", "web"); said != "Two\nDue\nPinned\n" || strings.Contains(out, " !     ") {
 		t.Errorf("the second build is of %q\n%s", said, out)
 	}
-	if said := w.run(offline, "/start", "web"); said != "Two\nDue\n" || strings.Count(warned, " cannot be brought up to date: ") != 2 || !strings.Contains(warned, "Connection refused") && !strings.Contains(warned, "Failed to connect") {
+	if said := w.run(offline, "/start", "web"); said != "Two\nDue\nPinned\n" || strings.Count(warned, " cannot be brought up to date: ") != 2 || !strings.Contains(warned, "Connection refused") && !strings.Contains(warned, "Failed to connect") {
 		t.Errorf("the build without a network is of %q\n%s", said, warned)
 	}
 }
@@ -297,7 +299,7 @@ func TestBuildpackThatCannotBeUsedIsExplained(t *testing.T) {
 			w := &world{T: t, engine: w.engine, app: "bad"}
 			begun := time.Now()
 
-			_, out, err := w.buildWith(source(t, map[string]string{"x": "y"}), map[string]string{"CURL_TIMEOUT": "3"}, test.address)
+			_, out, err := w.buildWith(source(t, map[string]string{"x": "y"}), map[string]string{"CURL_TIMEOUT": "3", "CURL_CONNECT_TIMEOUT": "a[$(touch /app/x)]"}, test.address)
 
 			if err == nil || !strings.Contains(err.Error(), test.what) || !strings.Contains(appliance.HintOf(err), test.advice) {
 				t.Errorf("error = %v, hint %q\n%s", err, appliance.HintOf(err), out)

@@ -34,7 +34,7 @@ func ParseHost(s string) (string, error) {
 	host, port := splitHost(s)
 	u, err := url.Parse("ssh://" + s)
 	if !hostName.MatchString(host) || err != nil && !strings.Contains(host, ":") || err == nil && u.Host != s {
-		return "", appliance.WithHint(fmt.Errorf("%w host %.80q", appliance.ErrInvalid, s), "write a name, as in git.example.org, or a name and a port, as in git.example.org:2222")
+		return "", appliance.WithHint(fmt.Errorf("%w host %.80q", appliance.ErrInvalid, s[strings.LastIndex(s, "@")+1:]), "write a name, as in git.example.org, or a name and a port, as in git.example.org:2222")
 	}
 	if n, err := strconv.Atoi(port); port != "" && (err != nil || n < 1 || n > 65535) {
 		return "", fmt.Errorf("%w port %.20q", appliance.ErrInvalid, port)

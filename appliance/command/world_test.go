@@ -74,7 +74,7 @@ func newWorld(t *testing.T) *world {
 	w.must(store.Grant(t.Context(), "blog", "bob"))
 	w.must(store.Grant(t.Context(), "api", "carol"))
 	w.Set = command.NewSet(store, command.Apps(w.Pipeline), command.Processes(w.Pipeline), command.Config(w.Pipeline),
-		command.Domains(w.Pipeline), command.Certificates(w.Pipeline), command.Logs(w.Pipeline), command.Settings(w.Pipeline),
+		command.Domains(w.Pipeline), command.Certificates(w.Pipeline), command.Logs(w.Pipeline), command.Settings(w.Pipeline), command.Git(w.Pipeline),
 		command.Builder(w.Pipeline), command.DockerOptions(w.Pipeline),
 		command.Builds(w.Pipeline), command.Resources(w.Pipeline),
 		command.Buildpacks(w.Pipeline),
@@ -171,6 +171,8 @@ func args(c command.Command) []string {
 			"<app>": "blog", "<key=value>": "SECRET=hunter2", "<type=count>": "web=1", "<host>": "www.example.test", "<domain>": "apps.example.test",
 			"<buildpack>": "nodejs",
 			"<key>": "bob", "<name>": "zoe", "<image>": "stack:1", "<stack>": "heroku-24", "<property>": "deploy-branch", "<value>": "main", "<command>": "apps", "<n>": "1",
+			"<archive-url>": "http://127.0.0.1:1/app.tar", "<docker-image>": "node:24", "<git-username>": "Camila", "<git-email>": "camila@example.com",
+			"<repository>": "https://127.0.0.1:1/app.git", "<git-ref>": "main", "<username>": "camila", "<password>": "hunter2",
 			"<phase>": "build", "<option=value>": "--build-arg=SECRET=hunter2",
 		}[word])
 	}

@@ -91,7 +91,7 @@ func (p *Pipeline) Receive(ctx context.Context, push Push, out io.Writer) error 
 		release, err := r.release(ctx, appliance.Release{
 			Image: built.Image, Builder: built.builder, Stack: built.Stack, Procfile: built.Procfile, Port: built.Port,
 			Services: built.Services, AppJSON: built.appJSON,
-			Commit: push.Commit, Reason: fmt.Sprintf("push %.7s", push.Commit),
+			Commit: push.Commit, Reason: cmp.Or(push.Source, fmt.Sprintf("push %.7s", push.Commit)),
 		})
 		if err != nil {
 			return err
@@ -122,7 +122,7 @@ func (p *Pipeline) Reconfigure(ctx context.Context, app appliance.AppName, reaso
 // that is a release of its own.
 func (p *Pipeline) Restart(ctx context.Context, app appliance.AppName, out io.Writer) error {
 	return p.again(ctx, app, "restart", out, func(ctx context.Context, r *run, live appliance.Release) error {
-		env, err := p.Store.Config(ctx, app)
+		env, err := p.environment(ctx, app, live.Commit)
 		if err != nil {
 			return err
 		}

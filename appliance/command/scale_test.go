@@ -11,7 +11,9 @@ import (
 
 func TestScaleLeavesAloneWhatAppJSONSays(t *testing.T) {
 	w := newWorld(t)
-	w.engine.Program = func(context.Context, appliance.RunSpec) (appliance.RunResult, error) { return appliance.RunResult{}, nil }
+	w.engine.Program = func(context.Context, appliance.RunSpec) (appliance.RunResult, error) {
+		return appliance.RunResult{}, nil
+	}
 	w.deploy("blog", "web: serve\nworker: serve\nrelease: migrate\n")
 	app, err := w.Store.App(t.Context(), "blog")
 	w.must(err)

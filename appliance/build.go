@@ -10,7 +10,7 @@ type Build struct {
 	Kind    BuildKind
 	Status  BuildStatus
 	Source  string // what began it: "git push", "config:set PORT"
-	Commit  string // "" for a deploy of what was built before
+	Commit  string
 	Branch  string
 	Builder string // "" until one is chosen
 	Actor   string

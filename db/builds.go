@@ -47,8 +47,8 @@ type Output struct {
 func (s *Store) EndBuild(ctx context.Context, b appliance.Build, rest Output) error {
 	return s.tx(ctx, func(tx *sql.Tx) error {
 		result, err := tx.ExecContext(ctx, `
-			UPDATE builds SET status = ?, builder = ?, error = ?, release = ?, image = ?, ended_at = ? WHERE app = ? AND number = ?`,
-			b.Status, b.Builder, b.Error, b.Release, b.Image, b.Ended.UTC().Format(time.RFC3339Nano), b.App, b.Number)
+			UPDATE builds SET status = ?, commit_id = ?, builder = ?, error = ?, release = ?, image = ?, ended_at = ? WHERE app = ? AND number = ?`,
+			b.Status, b.Commit, b.Builder, b.Error, b.Release, b.Image, b.Ended.UTC().Format(time.RFC3339Nano), b.App, b.Number)
 		if err != nil {
 			return err
 		}

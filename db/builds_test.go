@@ -65,7 +65,7 @@ func TestBuildIsFoundAsItWasRecorded(t *testing.T) {
 	if got, err := w.Build(t.Context(), "blog", b.Number); err != nil || got != b || b.Number != 1 || b.Status != appliance.BuildRunning {
 		t.Errorf("a running build = %+v, %v, want %+v", got, err, b)
 	}
-	b.Status, b.Builder, b.Error, b.Release, b.Image = appliance.BuildFailed, "dockerfile", "deploy: no", 3, "blog:1"
+	b.Status, b.Commit, b.Builder, b.Error, b.Release, b.Image = appliance.BuildFailed, "9e1b6a4", "dockerfile", "deploy: no", 3, "blog:1"
 	b.Ended = b.Started.Add(90 * time.Second)
 	w.must(w.EndBuild(t.Context(), b, text(0, "the rest")))
 

@@ -49,7 +49,7 @@ func newBuildRow(b appliance.Build) buildRow {
 func took(b appliance.Build) string {
 	d := b.Took(time.Now())
 	if d < 10*time.Second {
-		return d.Round(100 * time.Millisecond).String()
+		return fmt.Sprintf("%.1fs", d.Seconds())
 	}
 	return d.Round(time.Second).String()
 }

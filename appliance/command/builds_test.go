@@ -28,7 +28,7 @@ func TestBuildsAreListedNewestFirst(t *testing.T) {
 
 	want := `=====> blog builds
 Build ID  Kind    Status     Source        Commit   Actor  Started               Duration
-2         deploy  succeeded  config:set A           ada    #  #
+2         deploy  succeeded  config:set A  #  ada    #  #
 1         build   succeeded  git push      #  ada    #  #
 `
 	if got != want {

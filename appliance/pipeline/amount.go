@@ -14,6 +14,7 @@ const (
 	kb = 1 << 10
 	mb = 1 << 20
 	gb = 1 << 30
+	tb = 1 << 40
 )
 
 var sizeText = regexp.MustCompile(`^([0-9]{1,15})(?:\.([0-9]))?([bkmgt]?)b?$`)
@@ -24,7 +25,7 @@ func parseSize(s string, least int64) (int64, error) {
 	if m == nil {
 		return 0, errors.New("write it as 512m or 2g")
 	}
-	unit := map[string]int64{"": 1, "b": 1, "k": kb, "m": mb, "g": gb, "t": 1 << 40}[m[3]]
+	unit := map[string]int64{"": 1, "b": 1, "k": kb, "m": mb, "g": gb, "t": tb}[m[3]]
 	whole, err := strconv.ParseInt(m[1], 10, 64)
 	if err != nil || whole > math.MaxInt64/2/unit {
 		return 0, errors.New("that is more than any machine has")
@@ -79,7 +80,7 @@ func short(n int64) string {
 	for _, u := range []struct {
 		bytes int64
 		name  string
-	}{{gb, "g"}, {mb, "m"}, {kb, "k"}} {
+	}{{tb, "t"}, {gb, "g"}, {mb, "m"}, {kb, "k"}} {
 		if n >= 2*u.bytes || n >= u.bytes && n%u.bytes == 0 {
 			tenths := (n*10 + u.bytes/2) / u.bytes
 			if tenths%10 == 0 || n >= 10*u.bytes {

@@ -86,7 +86,7 @@ func TestChangesWithoutAPushAreRecordedAsDeploys(t *testing.T) {
 	w.refuse("Start")
 	err := w.Restart(w.as("eve"), "blog", io.Discard)
 
-	if b := w.build(2); b.Kind != appliance.KindDeploy || b.Status != appliance.BuildSucceeded || b.Source != "config:set B" || b.Actor != "bob" || b.Release != 2 {
+	if b := w.build(2); b.Kind != appliance.KindDeploy || b.Status != appliance.BuildSucceeded || b.Source != "config:set B" || b.Commit != w.build(1).Commit || b.Actor != "bob" || b.Release != 2 {
 		t.Errorf("record = %+v", b)
 	}
 	if b := w.build(3); b.Kind != appliance.KindDeploy || b.Status != appliance.BuildFailed || b.Source != "restart" || err == nil || b.Error != err.Error() {

@@ -106,26 +106,16 @@ func addFileToTar(tw *tar.Writer, source *os.Root, h *tar.Header) error {
 
 var configKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// envTar packs the app's config the way that buildpacks want it: a file per
-// key, which holds the value as it is.
-func envTar(env map[string]string) ([]byte, error) { return smallTar("", env, nil) }
-
-// planTar packs what /build/builder reads before it begins: the app's config,
-// as envTar has it, in config, and which buildpacks to use.
+// planTar packs what /build/builder reads before it begins: which buildpacks to
+// use, and the app's config in the way that buildpacks want it, a file per key
+// that holds the value as it is.
 func planTar(s selection, env map[string]string) ([]byte, error) {
-	return smallTar("config/", env, map[string][]byte{"plan": s.plan()})
-}
-
-func smallTar(dir string, env map[string]string, more map[string][]byte) ([]byte, error) {
-	files := maps.Clone(more)
-	if files == nil {
-		files = map[string][]byte{}
-	}
+	files := map[string][]byte{"plan": s.plan()}
 	for key, value := range env {
 		if !configKey.MatchString(key) {
 			return nil, fmt.Errorf("%w config key %q", appliance.ErrInvalid, key)
 		}
-		files[dir+key] = []byte(value)
+		files["config/"+key] = []byte(value)
 	}
 	var b bytes.Buffer
 	tw := tar.NewWriter(&b)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -249,12 +250,21 @@ func hangUpCmd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// serveCmd serves a directory until the script ends.
+// serveCmd serves a directory until the script ends, to this machine, or to
+// containers.
 func serveCmd(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: serve dir")
+	if neg || len(args) < 1 || len(args) > 2 || len(args) == 2 && args[1] != "containers" {
+		ts.Fatalf("usage: serve dir [containers]")
 	}
-	server := httptest.NewServer(http.FileServer(http.Dir(ts.MkAbs(args[0]))))
+	server := httptest.NewUnstartedServer(http.FileServer(http.Dir(ts.MkAbs(args[0]))))
+	if len(args) == 2 {
+		bridge, err := exec.Command("docker", "network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", "bridge").Output()
+		ts.Check(err)
+		server.Listener.Close()
+		server.Listener, err = net.Listen("tcp", net.JoinHostPort(strings.TrimSpace(string(bridge)), "0"))
+		ts.Check(err)
+	}
+	server.Start()
 	ts.Defer(server.Close)
 	ts.Setenv("SERVED", server.URL)
 }

@@ -52,10 +52,15 @@ fetch_git() {
 	if ! { [[ $ref =~ ^[0-9a-f]{40}$ ]] && repository "$url" git rev-parse -q --verify "$have^{commit}" >/dev/null; }; then
 		! repository "$url" git rev-parse -q --verify "$have" >/dev/null 2>&1 || limit=$((limit < 20 ? limit : 20))
 		said=$(repository "$url" reach "$limit" git fetch -q --no-tags --depth 1 origin "+${ref:-HEAD}:$have" 2>&1 | tr -d "\0") || status=$?
+		# A server of plain files gives nothing less than all of it.
+		if ((status)) && [[ $said == *'dumb http transport does not support'* ]]; then
+			status=0
+			said=$(repository "$url" reach "$limit" git fetch -q --no-tags origin "+${ref:-HEAD}:$have" 2>&1 | tr -d '\0') || status=$?
+		fi
 		# A commit by a part of its name is found only among all of them.
 		if ((status)) && [[ $said == *"couldn't find remote ref"* && $ref =~ ^[0-9a-f]{4,40}$ ]]; then
 			status=0
-			said=$(repository "$url" reach "$limit" git fetch -q --no-tags --depth 2147483647 origin '+refs/heads/*:refs/all/*' 2>&1 | tr -d "\0") || status=$?
+			said=$(repository "$url" reach "$limit" git fetch -q --no-tags --depth 2147483647 origin '+refs/heads/*:refs/all/heads/*' '+refs/tags/*:refs/all/tags/*' 2>&1 | tr -d "\0") || status=$?
 			if ((!status)); then
 				commit=$(repository "$url" git rev-parse -q --verify "$ref^{commit}") &&
 					repository "$url" git update-ref "$have" "$commit" || status=128 said="fatal: couldn't find remote ref $ref"

@@ -229,6 +229,9 @@ func (r Repos) command(ctx context.Context, env []string, args ...string) *exec.
 		"LC_ALL=C.UTF-8",
 		"GIT_CONFIG_NOSYSTEM=1",
 		"GIT_TERMINAL_PROMPT=0",
+		// What is larger goes through in pieces: a file that is 500 MB of
+		// nothing is a push of 500 KB, and would be in memory whole.
+		"GIT_CONFIG_PARAMETERS='core.bigFileThreshold=16m'",
 		"GIT_ALLOW_PROTOCOL=http:https", // never the machine's own SSH keys, never a local path
 	}, proxies()...)
 	cmd.Env = append(cmd.Env, env...)

@@ -23,7 +23,6 @@ func (in *Incoming) Import(ctx context.Context, fill func(*Tree) error) error {
 	defer cancel()
 	var stderr bytes.Buffer
 	cmd := in.repos.command(ctx, nil, "--git-dir", in.dir,
-		"-c", "core.bigFileThreshold=8m", // what is larger is written as it comes
 		"fast-import", "--quiet", "--done", "--date-format=raw")
 	cmd.Stderr = &stderr
 	stdin, err := cmd.StdinPipe()

@@ -30,13 +30,14 @@ var controllers = []string{"memory", "cpu", "pids", "blkio"}
 type cgroup struct {
 	unified bool
 	dirs    map[string]string // by controller; one directory in version 2
-	written map[string]string // what limit has set already, by file
+	written map[string]string // what was set already, by file
+	refused map[string]int    // how often it could not be, by file
 }
 
 // cgroup returns the control group of a path, which may be another for each
 // controller in version 1.
 func (h hierarchy) cgroup(path func(controller string) string) *cgroup {
-	g := &cgroup{unified: h.unified(), dirs: map[string]string{}, written: map[string]string{}}
+	g := &cgroup{unified: h.unified(), dirs: map[string]string{}, written: map[string]string{}, refused: map[string]int{}}
 	for _, c := range controllers {
 		if g.unified {
 			g.dirs[c] = filepath.Join(h.root, path(""))
@@ -155,12 +156,18 @@ func (g *cgroup) kill() {
 	}
 }
 
-// write sets a limit, unless it is set so already. It tells whether it could:
-// a kernel need not know every limit, and a cgroup may be gone.
+// inVain is how often a limit is tried. A cgroup is made piece by piece, and a
+// kernel need not know every limit.
+const inVain = 100
+
+// write sets a limit, unless it is set so already, and tells whether it is.
 func (g *cgroup) write(controller, name, value string) bool {
 	file := g.file(controller, name)
 	if g.written[file] == value {
 		return true
+	}
+	if g.refused[file] >= inVain {
+		return false
 	}
 	// Not os.WriteFile, which would make a file that is missing when this is
 	// no cgroup file system.
@@ -170,6 +177,7 @@ func (g *cgroup) write(controller, name, value string) bool {
 		err = errors.Join(err, f.Close())
 	}
 	if err != nil {
+		g.refused[file]++
 		return false
 	}
 	g.written[file] = value

@@ -56,8 +56,13 @@ func (e *Engine) fenceBuild(ctx context.Context, m mark, f appliance.Fence) (con
 	if err != nil {
 		return nil, nil, err
 	}
-	ctx, stop, err := e.fenced(ctx, f, &guard{limits: true, find: newSteps(root, m, f.Weight).find})
-	return ctx, stop, err
+	if f == (appliance.Fence{}) {
+		return e.fenced(ctx, f, nil)
+	}
+	s := newSteps(root, m, f.Weight)
+	return e.fenced(ctx, f, &guard{
+		limits: true, find: s.find, busy: func() bool { return s.half }, news: newsOf(s.dir),
+	})
 }
 
 // A stopGuard ends the watching over a build, and tells by what it has left

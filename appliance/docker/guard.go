@@ -13,10 +13,9 @@ import (
 )
 
 const (
-	// soon is how often a guard looks for what has begun, and seldom how
-	// often it looks at the rest. Both together cost a few thousandths of a
-	// CPU while a build runs.
-	soon   = 20 * time.Millisecond
+	// soon is how often a guard looks while something begins, or while several
+	// things share what the build may take, and seldom how often otherwise.
+	soon   = 10 * time.Millisecond
 	seldom = 100 * time.Millisecond
 
 	// stuckFor is how long a build may be at its limit of processes. Who asks
@@ -30,12 +29,16 @@ const (
 
 // A guard sees to it that what one build runs stays within its fence.
 type guard struct {
-	fence  appliance.Fence
-	disk   string // a directory on the disk that the build fills
-	limits bool   // it sets the limits of memory, CPU and pids itself
+	fence appliance.Fence
+	disk  string // a directory on the disk that the build fills
 
-	// find returns the cgroups of what runs.
+	// find returns the cgroups of what runs, and busy, if it is set, whether
+	// more is about to begin.
 	find func() []*watched
+	busy func() bool
+
+	limits bool  // it sets the limits of memory, CPU and pids itself
+	news   *news // what begins, if that can be known
 
 	// end ends the build, for the reason given.
 	end context.CancelCauseFunc
@@ -94,11 +97,26 @@ func (g *guard) sleep() {
 			wakes = append(wakes, w.wake)
 		}
 	}
-	longest := soon
-	if !g.limits {
-		longest = seldom // nothing begins that has no limits yet
+	longest := seldom
+	if g.limits && (g.news == nil || g.busy() || g.changing()) {
+		longest = soon
 	}
-	sleep(wakes, longest)
+	sleep(wakes, g.news, longest)
+	g.news.forget()
+}
+
+// changing tells whether the limits that are set may have to change soon.
+func (g *guard) changing() bool {
+	running := 0
+	for _, w := range g.all {
+		if !w.gone.IsZero() {
+			continue
+		}
+		if running++; running > 1 || !w.settled() {
+			return true
+		}
+	}
+	return false
 }
 
 // look sees what runs, sets its limits, and notes what has happened in it.
@@ -183,6 +201,7 @@ func (g *guard) stop(failed bool) *appliance.ExceededError {
 			g.sleep()
 		}
 		g.end(nil)
+		g.news.close()
 		for _, w := range g.all {
 			if w.wake != nil {
 				w.wake.close()

@@ -93,6 +93,7 @@ type steps struct {
 	mark    mark
 	weight  int
 	known   map[string]*watched // by container; nil for what is not ours
+	half    bool                // BuildKit is just preparing one
 }
 
 // dockerPid is where Docker keeps the id of its process.
@@ -125,9 +126,10 @@ func (s *steps) list() []string {
 // find returns the steps of the build that run, or are about to.
 func (s *steps) find() []*watched {
 	list := s.list()
+	s.half = false
 	for _, name := range list {
 		if _, ok := s.known[name]; !ok {
-			s.read(name)
+			s.half = !s.read(name) || s.half
 		}
 	}
 	var found []*watched
@@ -142,20 +144,20 @@ func (s *steps) find() []*watched {
 	return found
 }
 
-// read reads what BuildKit has written down for a container. While it is still
-// writing, the next look will find it.
-func (s *steps) read(name string) {
+// read reads what BuildKit has written down for a container, and tells whether
+// it is all there. While it is still writing, the next look will find it.
+func (s *steps) read(name string) bool {
 	text, err := os.ReadFile(filepath.Join(s.dir, name, "config.json"))
 	if err != nil {
-		return
+		return false
 	}
 	var config struct{ Linux struct{ CgroupsPath string } }
 	if json.Unmarshal(text, &config) != nil || config.Linux.CgroupsPath == "" {
-		return
+		return false
 	}
 	s.known[name] = nil
 	if !s.mark.on(text) {
-		return
+		return true
 	}
 	path := s.path(config.Linux.CgroupsPath)
 	s.known[name] = &watched{cgroup: cgroups.cgroup(path)}
@@ -165,6 +167,7 @@ func (s *steps) read(name string) {
 	if parent := filepath.Dir(path("")); filepath.Base(parent) == "buildkit" && s.weight > 0 {
 		cgroups.cgroup(func(c string) string { return filepath.Dir(path(c)) }).weigh(s.weight)
 	}
+	return true
 }
 
 // path returns where the cgroup of a path is that BuildKit has given to runc.

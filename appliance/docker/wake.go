@@ -75,7 +75,7 @@ func (w *wake) look() {
 func (w *wake) outOfMemory() bool {
 	w.look()
 	if w.signals == 1 {
-		sleep([]*wake{{event: w.event}}, 200*time.Millisecond)
+		sleep([]*wake{{event: w.event}}, nil, 200*time.Millisecond)
 		w.look()
 	}
 	return w.signals > 1
@@ -90,10 +90,13 @@ func (w *wake) close() {
 	}
 }
 
-// sleep waits until something happens in one of the cgroups, but no longer
-// than a time.
-func sleep(wakes []*wake, longest time.Duration) {
+// sleep waits until something happens in one of the cgroups, or there is news,
+// but no longer than a time.
+func sleep(wakes []*wake, news *news, longest time.Duration) {
 	var fds []unix.PollFd
+	if news != nil {
+		fds = append(fds, unix.PollFd{Fd: int32(news.fd), Events: unix.POLLIN})
+	}
 	for _, w := range wakes {
 		if w.event >= 0 {
 			fds = append(fds, unix.PollFd{Fd: int32(w.event), Events: unix.POLLIN})

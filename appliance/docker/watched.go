@@ -47,11 +47,14 @@ func (w *watched) end() {
 // looked at. What they start later inherits from them.
 const raisedFor = time.Second
 
+// settled tells whether it has been running for a while.
+func (w *watched) settled() bool { return !w.began.IsZero() && time.Since(w.began) > raisedFor }
+
 // raise makes the kernel, when the machine is out of memory, end what runs in
 // the cgroup before it ends an app. BuildKit's steps inherit the score of
 // Docker itself, which is the last that should be ended.
 func (w *watched) raise() {
-	if !w.began.IsZero() && time.Since(w.began) > raisedFor {
+	if w.settled() {
 		return
 	}
 	for _, pid := range w.processes() {

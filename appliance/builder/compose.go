@@ -57,6 +57,10 @@ func (Compose) Build(ctx context.Context, e appliance.Engine, req Request) (Resu
 			Image: img.name, Command: s.whole(img.ImageInfo), Env: s.env, Mounts: s.mounts, Aliases: []string{s.name}, After: file.after(s),
 			Port: lowest(s.published, lowest(s.exposed, lowest(img.Ports, 0))),
 		}
+		if service.Command == nil && !runs(img.ImageInfo) {
+			return Result{}, appliance.WithHint(fmt.Errorf("service %s: neither its image nor %s says what to run", s.name, file.name),
+				"give the service a command, or its Dockerfile CMD or ENTRYPOINT")
+		}
 		typ := file.typ(s.name)
 		if typ == "web" {
 			result.Image, result.Port = img.name, cmp.Or(service.Port, DefaultPort)

@@ -55,10 +55,13 @@ func (Dockerfile) Build(ctx context.Context, e appliance.Engine, req Request) (R
 	if err != nil {
 		return Result{}, err
 	}
-	if len(procfile) == 0 {
+	if procfile == nil {
+		procfile = appliance.Procfile{}
+	}
+	if _, releases := procfile["release"]; len(procfile) == 0 || releases && len(procfile) == 1 {
 		// The image's own command is its web process: an empty command says
 		// that there is none to put in its place.
-		procfile = appliance.Procfile{"web": ""}
+		procfile["web"] = ""
 	}
 	if compose, ok := findCompose(source.FS()); ok && req.Settings.Selected == "" {
 		fmt.Fprintf(req.Out, "%s is not used: the Dockerfile goes first; to run its services: builder:set %s selected compose\n", compose, req.App)
@@ -70,6 +73,10 @@ func (Dockerfile) Build(ctx context.Context, e appliance.Engine, req Request) (R
 	info, err := req.build(ctx, e, spec)
 	if err != nil {
 		return Result{}, err
+	}
+	if command, ok := procfile["web"]; ok && command == "" && !runs(info) {
+		return Result{}, appliance.WithHint(errors.New("the image says nothing of what to run"),
+			"end the Dockerfile with CMD or ENTRYPOINT, as in CMD [\"node\", \"server.js\"], or add a Procfile with a line as in web: node server.js")
 	}
 	return Result{Image: req.Tag, Procfile: procfile, Port: lowest(info.Ports, DefaultPort)}, nil
 }
@@ -104,6 +111,9 @@ func (req Request) build(ctx context.Context, e appliance.Engine, spec appliance
 	}
 	return info, nil
 }
+
+// runs tells whether an image says what to run.
+func runs(info appliance.ImageInfo) bool { return len(info.Cmd) > 0 || len(info.Entrypoint) > 0 }
 
 // lowest returns the lowest of the ports, or another if there is none: whoever
 // names several has the plain one below the others (80 and 443, 3000 and 9229).

@@ -3,9 +3,11 @@ package builder_test
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,7 +33,7 @@ func TestDockerfileIsBuiltAsTheAppWasTold(t *testing.T) {
 	base := testInstance(t) + base
 	dir := source(t, map[string]string{
 		"deploy/web.dockerfile": "FROM " + base + " AS build\nARG GREETING=none\nRUN --mount=type=secret,id=npm sh -c 'echo $GREETING, $(wc -c < /run/secrets/npm) >/made'\n" +
-			"FROM " + base + " AS prod\nCOPY --from=build /made /made\nCOPY . /src\nEXPOSE 53/udp\n" +
+			"FROM " + base + " AS prod\nCOPY --from=build /made /made\nCOPY . /src\nEXPOSE 53/udp\nCMD [\"sh\"]\n" +
 			"FROM prod AS tests\nRUN false\n",
 		".dockerignore": "deploy\n.git*\n*.log\n!keep.log\n",
 		"a.log":         "", "keep.log": "", "sub/file": "",
@@ -101,6 +103,9 @@ func TestDockerfileThatCannotBeBuiltIsExplained(t *testing.T) {
 		"nothing in it": {
 			map[string]string{"Dockerfile": "\n"}, builder.Settings{},
 			"no instructions", "correct Dockerfile"},
+		"nothing to run": {
+			map[string]string{"Dockerfile": "FROM scratch\nCOPY a /\n", "a": ""}, builder.Settings{},
+			"the image says nothing of what to run", "end the Dockerfile with CMD"},
 		"a stage that is not there": {
 			map[string]string{"Dockerfile": from}, builder.Settings{Options: []string{"--target prod"}},
 			"prod", "as in FROM node:24 AS production"},
@@ -130,9 +135,9 @@ func TestDockerfileThatCannotBeBuiltIsExplained(t *testing.T) {
 func TestDockerfileMayBeALinkAndLeftOutOfTheContext(t *testing.T) {
 	w := newWorld(t)
 	for name, files := range map[string]map[string]string{
-		"a link":   {"Dockerfile": "-> docker/prod", "docker/prod": "FROM scratch\nEXPOSE 7000\n"},
-		"left out": {"Dockerfile": "FROM scratch\nCOPY a /\nEXPOSE 7000\n", ".dockerignore": "Dockerfile\n.dockerignore\n", "a": ""},
-		"CRLF":     {"Dockerfile": "FROM scratch\r\nCOPY a /\r\nEXPOSE 7000\r\n", "a": ""},
+		"a link":   {"Dockerfile": "-> docker/prod", "docker/prod": "FROM scratch\nCMD [\"/a\"]\nEXPOSE 7000\n"},
+		"left out": {"Dockerfile": "FROM scratch\nCOPY a /\nCMD [\"/a\"]\nEXPOSE 7000\n", ".dockerignore": "Dockerfile\n.dockerignore\n", "a": ""},
+		"CRLF":     {"Dockerfile": "FROM scratch\r\nCOPY a /\r\nCMD /a\r\nEXPOSE 7000\r\n", "a": ""},
 	} {
 		r, out, err := w.dockerfile(source(t, files), nil, builder.Settings{})
 
@@ -144,7 +149,7 @@ func TestDockerfileMayBeALinkAndLeftOutOfTheContext(t *testing.T) {
 
 func TestDockerfileGoesBeforeAComposeFileAndSaysSo(t *testing.T) {
 	w := newWorld(t)
-	dir := source(t, map[string]string{"Dockerfile": "FROM scratch\nCOPY compose.yaml /\n", "compose.yaml": "services: {}\n"})
+	dir := source(t, map[string]string{"Dockerfile": "FROM scratch\nCOPY compose.yaml /\nCMD [\"/x\"]\n", "compose.yaml": "services: {}\n"})
 
 	_, out, err := w.dockerfile(dir, nil, builder.Settings{})
 
@@ -160,7 +165,7 @@ func TestDockerfileGoesBeforeAComposeFileAndSaysSo(t *testing.T) {
 // nothing, and one that it wants is passed through, not held in memory.
 func TestLargeFileThatNobodyCopiesIsNotSent(t *testing.T) {
 	w := newWorld(t)
-	dir := source(t, map[string]string{"Dockerfile": "FROM scratch\nCOPY a /\n", "a": "small"})
+	dir := source(t, map[string]string{"Dockerfile": "FROM scratch\nCOPY a /\nCMD [\"/a\"]\n", "a": "small"})
 	large, err := os.Create(filepath.Join(dir, "large"))
 	if err != nil {
 		t.Fatal(err)
@@ -176,5 +181,18 @@ func TestLargeFileThatNobodyCopiesIsNotSent(t *testing.T) {
 
 	if info, err := w.engine.Inspect(t.Context(), r.Image); err != nil || info.Size > 1<<20 {
 		t.Errorf("image = %+v, %v", info, err)
+	}
+}
+
+func TestProcfileThatOnlyReleasesLeavesTheImagesOwnCommand(t *testing.T) {
+	w := newWorld(t)
+	for procfile, want := range map[string]string{
+		"release: ./migrate\n": "release web", "worker: ./work\n": "worker", "web: ./serve\nrelease: ./migrate\n": "release web",
+	} {
+		r, out, err := w.dockerfile(source(t, map[string]string{"Dockerfile": "FROM scratch\nCOPY Procfile /\nCMD [\"/x\"]\n", "Procfile": procfile}), nil, builder.Settings{})
+
+		if got := strings.Join(slices.Sorted(maps.Keys(r.Procfile)), " "); got != want || err != nil {
+			t.Errorf("%q: process types %q, %v, want %q\n%s", procfile, got, err, want, out)
+		}
 	}
 }

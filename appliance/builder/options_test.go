@@ -62,7 +62,7 @@ func TestBuildOptionsReachTheBuildWithValuesOfTheConfig(t *testing.T) {
 	t.Cleanup(engine.Close)
 	out := &strings.Builder{}
 	req := builder.Request{
-		App: "blog", Tag: "blog:1", Source: source(t, map[string]string{"Dockerfile": "FROM scratch\n"}), Out: out,
+		App: "blog", Tag: "blog:1", Source: source(t, map[string]string{"Dockerfile": "FROM scratch\nCMD [\"/x\"]\n"}), Out: out,
 		Fence: appliance.Fence{Memory: 7},
 		Env:   map[string]string{"A": "config a", "NPM_TOKEN": "sEcReT", "OTHER": "not asked for"},
 		Settings: builder.Settings{Options: []string{

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -208,6 +209,8 @@ func (r *run) explain(ctx context.Context, p appliance.Process) error {
 	case p.OOM:
 		what = fmt.Sprintf("%s.%d was killed: out of memory", p.Type, p.Index)
 		hint = "it needs more memory than this machine has to give"
+	case p.ExitStatus == 0:
+		hint = "it ended by itself, without an error: what starts it must go on running, in the foreground"
 	case p.ExitStatus == statusNotFound:
 		hint = "status 127 means that its command was not found: check the Procfile, and that the build installs it"
 	case p.ExitStatus == statusNotExecutable:
@@ -224,7 +227,7 @@ func (r *run) explainUnhealthy(ctx context.Context, p appliance.Process, port in
 		"if it needs longer to start: checks:set %s timeout 120", port, r.app)
 	listening, listErr := r.Engine.Listening(ctx, p.ID)
 	if listErr == nil {
-		hint = hintFor(listening, port, hint)
+		hint = hintFor(r.app, listening, port, hint)
 	}
 	if failed, ok := errors.AsType[*failedCheck](err); ok && (p.Type != Web || failed.answered) {
 		hint = failed.hint
@@ -232,7 +235,7 @@ func (r *run) explainUnhealthy(ctx context.Context, p appliance.Process, port in
 	return appliance.WithHint(fmt.Errorf("%s.%d: %w", p.Type, p.Index, err), hint)
 }
 
-func hintFor(listening []netip.AddrPort, port int, otherwise string) string {
+func hintFor(app appliance.AppName, listening []netip.AddrPort, port int, otherwise string) string {
 	if len(listening) == 0 {
 		return "it runs but listens on nothing; " + otherwise
 	}
@@ -244,7 +247,12 @@ func hintFor(listening []netip.AddrPort, port int, otherwise string) string {
 			return "it listens on the right port but does not answer as it should: see the evidence above, and checks:set for what is asked"
 		}
 	}
-	return fmt.Sprintf("it listens on %s, but was told to listen on port %d: make it listen on 0.0.0.0:$PORT", listening[0], port)
+	i := slices.IndexFunc(listening, func(at netip.AddrPort) bool { return !at.Addr().IsLoopback() })
+	if i < 0 {
+		return fmt.Sprintf("it listens on %s, but was told to listen on port %d: make it listen on 0.0.0.0:$PORT", listening[0], port)
+	}
+	return fmt.Sprintf("it listens on %s, but was told to listen on port %d: make it listen on 0.0.0.0:$PORT, or say where it does: config:set %s PORT=%d",
+		listening[i], port, app, listening[i].Port())
 }
 
 // showLog prints the last lines of a process.

@@ -111,6 +111,7 @@ func serve(ctx context.Context, cfg config) error {
 			command.Certificates(pipe),
 			command.Logs(pipe),
 			command.Settings(pipe),
+			command.Git(pipe),
 			command.Builder(pipe),
 			command.DockerOptions(pipe),
 			command.Builds(pipe),

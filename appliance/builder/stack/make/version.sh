@@ -3,6 +3,7 @@
 # that: the Debian release, the day of its newest package, and a digest of the
 # list. The same packages give the same name.
 set -euo pipefail
+export NODE_DISABLE_COMPILE_CACHE=1 # npm would leave it in /tmp
 cd /build/stack
 {
 	# shellcheck disable=SC2016 # dpkg's own

@@ -67,7 +67,7 @@ func (w *world) receiveTree(tree string, look func(root *os.Root)) error {
 // A looker is a builder that looks at the source and builds nothing.
 type looker func(root *os.Root)
 
-func (looker) Name() string                { return "looker" }
+func (looker) Name() string                                  { return "looker" }
 func (looker) Detect(fs.FS, builder.Settings) (string, bool) { return "", true }
 func (l looker) Build(_ context.Context, _ appliance.Engine, req builder.Request) (builder.Result, error) {
 	root, err := os.OpenRoot(req.Source)

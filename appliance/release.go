@@ -28,9 +28,11 @@ type Release struct {
 	CreatedAt time.Time
 }
 
-// A Service says how a process type runs that a compose file describes.
+// A Service says how a process type runs that is not started as the Procfile
+// says: one that a compose file describes, with an image of its own, or one
+// that Cloud Native Buildpacks have made.
 type Service struct {
-	Image   Image             `json:"image"`
+	Image   Image             `json:"image,omitempty"`   // "" for the release's
 	Command []string          `json:"command,omitempty"` // nil for the image's own
 	Env     map[string]string `json:"env,omitempty"`
 	Mounts  []Mount           `json:"mounts,omitempty"`

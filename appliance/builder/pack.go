@@ -27,6 +27,11 @@ type Pack struct {
 // DefaultBuilderImage is what Dokku and Heroku use where nothing else is said.
 const DefaultBuilderImage = "heroku/builder:24"
 
+// Launcher is what starts a command in an image that Pack has built, with what
+// its buildpacks have put into the environment. A command of one word it gives
+// to a shell.
+const Launcher = "/cnb/lifecycle/launcher"
+
 // projectTOML is where the settings of a source are, if it has any.
 const projectTOML = "project.toml"
 

@@ -231,13 +231,13 @@ func (b cnbBuild) result(ctx context.Context, procfile appliance.Procfile) (Resu
 			words = []string{strings.Trim(string(process.Command), `"`)}
 		}
 		result.Procfile[process.Type] = strings.Join(append(words, process.Args...), " ")
-		result.Services[process.Type] = appliance.Service{Image: b.req.Tag, Command: []string{"/cnb/process/" + process.Type}}
+		result.Services[process.Type] = appliance.Service{Command: []string{"/cnb/process/" + process.Type}}
 	}
 	// A Procfile counts also where no buildpack of the builder reads it.
 	for typ, command := range procfile {
 		if _, known := result.Services[typ]; !known {
 			result.Procfile[typ] = command
-			result.Services[typ] = appliance.Service{Image: b.req.Tag, Command: []string{"/cnb/lifecycle/launcher", command}}
+			result.Services[typ] = appliance.Service{Command: []string{Launcher, command}}
 		}
 	}
 	if len(result.Procfile) == 0 {

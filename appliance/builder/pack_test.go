@@ -196,7 +196,7 @@ func TestCloudNativeBuildpacksBuildAnAppThatAnswers(t *testing.T) {
 func (w *packWorld) startService(r builder.Result, kind string) appliance.Process {
 	w.Helper()
 	s := r.Services[kind]
-	ps, err := w.engine.Start(w.Context(), appliance.ProcessSpec{App: w.app, Type: kind, Image: s.Image, Command: s.Command,
+	ps, err := w.engine.Start(w.Context(), appliance.ProcessSpec{App: w.app, Type: kind, Image: r.Image, Command: s.Command,
 		Release: w.builds, Generation: "g", Port: r.Port, Replicas: 1, Env: []string{"PORT=5000"}})
 	if err != nil {
 		w.Fatal(err)

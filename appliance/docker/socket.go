@@ -14,7 +14,7 @@ func (e *Engine) socket() (mount.Mount, error) {
 	host := e.docker.DaemonHost()
 	path, ok := strings.CutPrefix(host, "unix://")
 	if !ok {
-		return mount.Mount{}, appliance.WithHint(fmt.Errorf("Docker is reached at %s, which is no socket of this machine", host),
+		return mount.Mount{}, appliance.WithHint(fmt.Errorf("the engine is reached at %s, which is no socket of this machine", host),
 			"Cloud Native Buildpacks need a Docker that runs on this machine")
 	}
 	return mount.Mount{Type: mount.TypeBind, Source: path, Target: appliance.SocketPath}, nil

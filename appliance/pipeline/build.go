@@ -55,11 +55,15 @@ func (r *run) build(ctx context.Context, source *Source) (made built, err error)
 		if err != nil {
 			return err
 		}
+		previous, err := r.liveImage(ctx)
+		if err != nil {
+			return err
+		}
 		r.made.Builder = b.Name()
 		r.progress.Step("Building %s with %s (%s) ...", r.app, b.Name(), reason)
 		start := time.Now()
 		result, err := b.Build(ctx, r.Engine, builder.Request{
-			App: r.app, Tag: r.tag(source.Commit), Source: dir, Commit: source.Commit,
+			App: r.app, Tag: r.tag(source.Commit), Source: dir, Commit: source.Commit, Previous: previous,
 			Env: env, Stack: stack, Settings: settings, AppJSON: appJSON, Fence: limits.Fence, Out: r.progress, Step: r.progress.Step,
 		})
 		if err != nil {
@@ -77,4 +81,14 @@ func (r *run) build(ctx context.Context, source *Source) (made built, err error)
 // built twice.
 func (r *run) tag(commit string) appliance.Image {
 	return appliance.Image(fmt.Sprintf("%s/%s:%.12s-%d", r.Instance, r.app, commit, time.Now().UnixMilli()))
+}
+
+// liveImage returns the image of the release that is live, or "" if none is.
+func (r *run) liveImage(ctx context.Context) (appliance.Image, error) {
+	app, err := r.Store.App(ctx, r.app)
+	if err != nil || app.LiveRelease == 0 {
+		return "", err
+	}
+	live, err := r.Store.Release(ctx, r.app, app.LiveRelease)
+	return live.Image, err
 }

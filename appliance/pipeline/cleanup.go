@@ -33,7 +33,9 @@ func (r *run) cleanup(ctx context.Context) error {
 		for _, release := range releases {
 			keep = append(keep, release.Image)
 			for _, service := range release.Services {
-				keep = append(keep, service.Image)
+				if service.Image != "" {
+					keep = append(keep, service.Image)
+				}
 			}
 		}
 		return r.Engine.Prune(ctx, r.app, keep...)

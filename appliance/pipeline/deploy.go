@@ -117,9 +117,9 @@ func (p *Pipeline) formation(ctx context.Context, release appliance.Release) (ap
 func Formation(release appliance.Release, scaled appliance.Formation) appliance.Formation {
 	f := appliance.Formation{}
 	for _, typ := range processTypes(release) {
-		_, isService := release.Services[typ]
+		ofCompose := release.Services[typ].Image != ""
 		n, ok := scaled[typ]
-		if !ok && (typ == Web || isService) {
+		if !ok && (typ == Web || ofCompose) {
 			n = 1
 		}
 		if wanted := release.AppJSON.Formation[typ].Quantity; wanted != nil {
@@ -157,7 +157,7 @@ func processSpec(release appliance.Release, generation appliance.Generation, typ
 		Mounts: service.Mounts, Port: port, Replicas: n, Aliases: append([]string{typ}, service.Aliases...),
 	}
 	switch command := release.Procfile[typ]; {
-	case service.Image != "":
+	case service.Image != "", service.Command != nil:
 	case release.Stack != "":
 		spec.Command = []string{"/start", typ}
 	case command != "":

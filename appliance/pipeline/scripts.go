@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/builder"
 )
 
 // Release is the process type that runs once, before a deploy, and is never
@@ -122,8 +123,11 @@ const (
 // shellCommand returns how to run a command line in a release's image, with
 // all that its processes find there.
 func shellCommand(release appliance.Release, command string) []string {
-	if release.Stack != "" {
+	switch {
+	case release.Stack != "":
 		return []string{"/exec", "bash", "-c", command}
+	case release.Builder == (builder.Pack{}).Name():
+		return []string{builder.Launcher, command} // which gives it to a shell
 	}
 	return []string{"/bin/sh", "-c", command}
 }

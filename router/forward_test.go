@@ -166,20 +166,25 @@ func TestATargetThatIsNoLongerUsedLosesItsConnections(t *testing.T) {
 	closed := make(chan struct{}, 1)
 	addr := watched(t, closed)
 	other := app(t, says("other"))
-	began := time.Now()
 
 	for name, change := range map[string]func(){
 		"SetTargets": func() { d.router.SetTargets("blog", []string{other}) },
 		"Swap":       func() { d.blog(other) },
 		"Remove":     func() { d.router.Remove("blog") },
 	} {
-		d.blog(addr)
-		d.get("https://blog.test/")
-		change()
-		within(t, closed, name+" to close the kept connection")
-	}
-
-	if took := time.Since(began); took > 20*time.Second {
-		t.Errorf("closing took %s, want at once and not when they had been idle for long", took)
+		// A connection is also closed when it has been idle for long, which
+		// must not be what is seen here. A busy machine gets another chance.
+		atOnce := false
+		for try := 0; try < 5 && !atOnce; try++ {
+			d.blog(addr)
+			d.get("https://blog.test/")
+			began := time.Now()
+			change()
+			within(t, closed, name+" to close the kept connection")
+			atOnce = time.Since(began) < time.Second
+		}
+		if !atOnce {
+			t.Errorf("%s closed the kept connection only when it had been idle for long", name)
+		}
 	}
 }

@@ -202,7 +202,7 @@ func (in *Incoming) Commit(ctx context.Context, parent, message string, by Autho
 }
 
 // Accept takes the commit into the app's repository and moves the branch to
-// it, if it still is at previous; "" is for a branch that there is not.
+// it, if it still is at previous; zeros are for a branch that there is not.
 func (in *Incoming) Accept(ctx context.Context, branch, commit, previous string) error {
 	held, err := in.repos.hold()
 	if err != nil {
@@ -213,7 +213,7 @@ func (in *Incoming) Accept(ctx context.Context, branch, commit, previous string)
 	for _, args := range [][]string{
 		{"-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "maintenance.auto=false",
 			"fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--", in.dir, incomingRef},
-		{"-c", "core.hooksPath=/dev/null", "update-ref", headsRef + branch, commit, orZeros(previous, len(commit))},
+		{"-c", "core.hooksPath=/dev/null", "update-ref", headsRef + branch, commit, previous},
 	} {
 		var stderr bytes.Buffer
 		// A path of ours, so the one protocol that is for nobody else.
@@ -225,13 +225,6 @@ func (in *Incoming) Accept(ctx context.Context, branch, commit, previous string)
 		}
 	}
 	return in.repos.SetHead(ctx, in.app, branch)
-}
-
-func orZeros(commit string, n int) string {
-	if commit == "" {
-		return strings.Repeat("0", n)
-	}
-	return commit
 }
 
 // Tidy removes what a killed daemon has left half made. Nothing may be under

@@ -77,7 +77,7 @@ func TestFetchGetsABranchATagOrACommit(t *testing.T) {
 				if has := w.objects(); has != "" {
 					t.Errorf("the app's repository has %s before anything was accepted", has)
 				}
-				w.must(in.Accept(t.Context(), "main", got.Commit, ""))
+				w.must(in.Accept(t.Context(), "main", got.Commit, strings.Repeat("0", 40)))
 				if at := w.git("--git-dir", w.Path("blog"), "rev-parse", "main"); at != want.Commit {
 					t.Errorf("main = %s, want %s", at, want.Commit)
 				}

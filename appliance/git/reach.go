@@ -138,6 +138,8 @@ func explainFetch(err error, remote Remote, access Access) error {
 	case strings.Contains(text, "host key verification failed"), strings.Contains(text, "host identification has changed"):
 		return appliance.WithHint(fmt.Errorf("%s shows another host key than the one that was allowed: %w", remote.host, err),
 			"if its owner says that it has changed, an admin can allow the new one: git:allow-host "+remote.host)
+	case strings.Contains(text, "cannot run ssh"):
+		return appliance.WithHint(err, "the server has no ssh: apt-get install openssh-client")
 	case remote.scheme == "ssh":
 		return appliance.WithHint(err, "the host must know the deploy key: git:public-key <app> prints it")
 	case strings.Contains(text, "could not read username"), strings.Contains(text, "authentication failed"), strings.Contains(text, "not found"):

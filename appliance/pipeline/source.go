@@ -93,7 +93,7 @@ func (d *delivery) deploy(ctx context.Context, branch, commit string, in *git.In
 		return err
 	}
 	// It runs, so it stands, also when the person has hung up.
-	return in.Accept(context.WithoutCancel(ctx), branch, commit, strings.Trim(push.Previous, "0"))
+	return in.Accept(context.WithoutCancel(ctx), branch, commit, push.Previous)
 }
 
 // keep moves the branch to a commit without deploying it.
@@ -106,7 +106,7 @@ func (d *delivery) keep(ctx context.Context, branch, commit string, in *git.Inco
 		if err := r.unmoved(ctx, push); err != nil {
 			return err
 		}
-		return in.Accept(ctx, branch, commit, strings.Trim(push.Previous, "0"))
+		return in.Accept(ctx, branch, commit, push.Previous)
 	})
 }
 

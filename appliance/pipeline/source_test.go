@@ -126,6 +126,30 @@ func TestSyncThatDoesNotBuildLeavesTheBranch(t *testing.T) {
 	w.wantNothingLeft()
 }
 
+// Zeros stand for no commit, and a commit may begin or end with some.
+func TestBranchMovesOnFromACommitThatBeginsWithZero(t *testing.T) {
+	w := newWorld(t)
+	h := w.far("main", serves())
+	for first := ""; !strings.HasPrefix(first, "0"); {
+		w.git(h.work, "commit", "-q", "--amend", "--allow-empty", "-m", fmt.Sprint(first, "."))
+		first = w.git(h.work, "rev-parse", "HEAD")
+	}
+	w.git(h.work, "push", "-q", "--force", "host", "HEAD:refs/heads/main")
+	h.commit("main", nil)
+	w.git(h.work, "push", "-q", "--force", "host", "HEAD~1:refs/heads/main")
+	w.git(w.git(h.work, "remote", "get-url", "host"), "update-server-info")
+	if out, err := h.sync(pipeline.Sync{}); err != nil || !strings.HasPrefix(w.head("main"), "0") {
+		t.Fatalf("main is at %s, %v\n%s", w.head("main"), err, out)
+	}
+	second := h.commit("main", nil)
+
+	out, err := h.sync(pipeline.Sync{Build: true})
+
+	if err != nil || w.head("main") != second {
+		t.Errorf("main is at %s, %v, want %s\n%s", w.head("main"), err, second, out)
+	}
+}
+
 func TestFirstBranchThatIsFetchedIsTheOneThatIsDeployed(t *testing.T) {
 	for name, tt := range map[string]struct {
 		sync            pipeline.Sync

@@ -14,6 +14,7 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/api/types/system"
 	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
 
 	"github.com/berthhq/berth/appliance"
@@ -24,8 +25,9 @@ import (
 // Docker gives such an image the container's environment, which may hold
 // secrets. A variable that the new configuration names without a value is not
 // taken over, and no process is given it, so all of RunSpec.Env is named so.
-// Older engines keep the whole of the container's configuration in the image
-// besides; those images are written anew, see cleaned.
+// Engines that keep images in a store of their own, and not in containerd's,
+// have the whole of the container's configuration in the image besides, though
+// the newer of them do not show it; those images are written anew, see cleaned.
 func (e *Engine) commit(ctx context.Context, id string, spec appliance.RunSpec) error {
 	from, err := e.docker.ImageInspect(ctx, string(spec.Image))
 	if err != nil {
@@ -82,20 +84,21 @@ func first(of ...string) string {
 // clean makes sure that nothing of RunSpec.Env is in an image, where Docker
 // has left it there.
 func (e *Engine) clean(ctx context.Context, id string, spec appliance.RunSpec) error {
+	machine, err := e.machine(ctx)
+	if err != nil {
+		return err
+	}
+	if len(spec.Env) == 0 || inContainerd(machine) {
+		return nil
+	}
 	var raw bytes.Buffer
 	old, err := e.docker.ImageInspect(ctx, id, rawInto(&raw))
 	if err != nil {
 		return explain("commit", err)
 	}
-	var kept struct {
-		ContainerConfig *container.Config // left out of the client's types
-		Config          json.RawMessage
-	}
+	var kept struct{ Config json.RawMessage }
 	if err := json.Unmarshal(raw.Bytes(), &kept); err != nil {
 		return fmt.Errorf("commit: %w", err)
-	}
-	if len(spec.Env) == 0 || kept.ContainerConfig == nil || len(kept.ContainerConfig.Env) == 0 {
-		return nil
 	}
 	stream, err := cleaned(old, kept.Config, string(spec.Commit.Tag))
 	if err != nil {
@@ -109,9 +112,20 @@ func (e *Engine) clean(ctx context.Context, id string, spec appliance.RunSpec) e
 	if err := readMessages(loaded.Body, nil); err != nil {
 		return explain("commit", err)
 	}
+	now, err := e.docker.ImageInspect(ctx, string(spec.Commit.Tag))
+	if err != nil || now.ID == id {
+		return explain("commit", err) // there was nothing to clean
+	}
 	// The tag is the new image's now, and nobody else knows the old one.
 	_, err = e.docker.ImageRemove(ctx, id, image.RemoveOptions{PruneChildren: true})
 	return explain("commit", err)
+}
+
+// inContainerd tells whether Docker keeps its images in containerd.
+func inContainerd(machine *system.Info) bool {
+	return slices.ContainsFunc(machine.DriverStatus, func(s [2]string) bool {
+		return s[0] == "driver-type" && strings.HasPrefix(s[1], "io.containerd.snapshotter")
+	})
 }
 
 // cleaned returns what docker load reads: an image of the layers of old, with

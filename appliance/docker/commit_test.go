@@ -20,7 +20,7 @@ import (
 )
 
 // The attack: somebody who gets an image, from a registry or a backup, looks
-// for the app's passwords in all that it is made of. Older engines keep the
+// for the app's passwords in all that it is made of. Engines may keep the
 // environment of the container in a corner that no process sees.
 func TestWhatIsCommittedHoldsNoValueOfTheRunsEnvironment(t *testing.T) {
 	e := newEngine(t)

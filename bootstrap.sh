@@ -307,9 +307,10 @@ install_packages() {
   want_docker
   want_stack
   want git git
+  want ssh openssh-client # git fetches with it from hosts that want a key
   want update-ca-certificates ca-certificates
   in_checkout || want curl curl
-  [[ $command != demo ]] || { want ssh openssh-client; want curl curl; }
+  [[ $command != demo ]] || want curl curl
   install_missing
 }
 

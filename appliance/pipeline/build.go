@@ -78,9 +78,9 @@ func (r *run) build(ctx context.Context, source *Source) (made built, err error)
 }
 
 // tag names an image after what it was built from, and when: a commit can be
-// built twice.
+// built twice, and a script can change what was built a moment ago.
 func (r *run) tag(commit string) appliance.Image {
-	return appliance.Image(fmt.Sprintf("%s/%s:%.12s-%d", r.Instance, r.app, commit, time.Now().UnixMilli()))
+	return appliance.Image(fmt.Sprintf("%s/%s:%.12s-%d", r.Instance, r.app, commit, time.Now().UnixNano()))
 }
 
 // liveImage returns the image of the release that is live, or "" if none is.

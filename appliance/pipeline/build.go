@@ -2,7 +2,9 @@ package pipeline
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/berthhq/berth/appliance"
@@ -77,10 +79,11 @@ func (r *run) build(ctx context.Context, source *Source) (made built, err error)
 	return made, err
 }
 
-// tag names an image after what it was built from, and when: a commit can be
-// built twice, and a script can change what was built a moment ago.
+// tag names an image after what it was built from. The rest of the name nobody
+// can guess: a Dockerfile of another app that could say FROM with it would have
+// all that this app is made of.
 func (r *run) tag(commit string) appliance.Image {
-	return appliance.Image(fmt.Sprintf("%s/%s:%.12s-%d", r.Instance, r.app, commit, time.Now().UnixNano()))
+	return appliance.Image(fmt.Sprintf("%s/%s:%.12s-%s", r.Instance, r.app, commit, strings.ToLower(rand.Text())))
 }
 
 // liveImage returns the image of the release that is live, or "" if none is.

@@ -118,6 +118,12 @@ func TestGoVersionOfTheConfigGoesBeforeThatOfGoMod(t *testing.T) {
 	}
 }
 
+func TestGoWorkspaceWithoutAProgramIsExplained(t *testing.T) {
+	newWorld(t).mustFail(source(t, map[string]string{
+		"go.work": "go 1.24\n\nuse ./x\n", "x/go.mod": "module x\n\ngo 1.24\n", "x/x.go": "package x\n",
+	}), "no module that go.work uses has a main package", "cmd/web")
+}
+
 func TestGoVersionThatThereIsNotIsExplained(t *testing.T) {
 	w := newWorld(t)
 	for version, what := range map[string]string{

@@ -20,10 +20,9 @@ choose_programs() {
 		mapfile -t packages < <(mains . && { [[ ! -d cmd ]] || mains ./cmd/...; })
 		((${#packages[@]})) || mapfile -t packages < <(mains ./...)
 	fi
-	name="module $module"
-	[[ $module ]] || name='no module of go.work'
-	((${#packages[@]})) ||
-		fail "$name has no main package" 'add a package main to the root of the repository, or to cmd/web'
+	name="module $module has no main package"
+	[[ $module ]] || name='no module that go.work uses has a main package'
+	((${#packages[@]})) || fail "$name" 'add a package main to the root of the repository, or to cmd/web'
 
 	# A web process is found before the work is done, not after.
 	mapfile -t programs < <(go list -find -tags heroku -f '{{if eq .Name "main"}}{{.Target}}{{end}}' "${packages[@]}" | sed -n 's|.*/||p' | sort -u)

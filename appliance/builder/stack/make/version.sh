@@ -8,9 +8,9 @@ cd /build/stack
 {
 	# shellcheck disable=SC2016 # dpkg's own
 	dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\n' | sed -n 's/^installed //p'
-	echo "node $(node --version)"
+	echo "node $(node --version | tr -d v)"
 	echo "npm $(npm --version)"
-	go version | awk '{ print $2, $4 }'
+	go version | awk '{ print "go", substr($3, 3) }'
 } | LC_ALL=C sort >packages
 printf 'debian-%s-%s-%.8s\n' "$(</etc/debian_version)" "$(date -u -d "@$(<epoch)" +%Y%m%d)" "$(sha256sum <packages)" >version
 touch -d "@$(<epoch)" packages version .

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
 	"net"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // BuildKit takes no limits with a build. It runs each RUN of a Dockerfile in a
@@ -79,11 +81,10 @@ func (m mark) on(config []byte) bool {
 // claimed tells whether there is a build with a mark.
 func claimed(mark string) bool {
 	l, err := net.Listen("unix", "@"+mark)
-	if err != nil {
-		return true
+	if err == nil {
+		_ = l.Close() // it was only to see whether we could
 	}
-	_ = l.Close() // it was only to see whether we could
-	return false
+	return errors.Is(err, syscall.EADDRINUSE) // and not because it is no name for a socket
 }
 
 // steps are the steps of one build.

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/berthhq/berth/appliance/docker"
@@ -27,17 +28,18 @@ func TestAStepIsFoundWhoseMarkIsOursOrNobodys(t *testing.T) {
 	step("b", "berth-build-other.invalid")
 	step("c", "")                                                           // of a frontend that passes nothing on
 	step("d", "berth-build-forged.invalid")                                 // the attack: a frontend that says that its step is another's
+	step("long", "berth-build-"+strings.Repeat("x", 200))                   // the same, with what can be no build's
 	put(t, filepath.Join(executor, "e", "config.json"), `{"linux": {"cgro`) // not yet written
 
-	if got, want := steps.Find(), 3; len(got) != want {
+	if got, want := steps.Find(), 4; len(got) != want {
 		t.Errorf("found %q, want %d: those but for the earlier, the other's and the half", got, want)
 	}
 	step("e", "berth-build-mine.invalid")
 	if err := os.RemoveAll(filepath.Join(executor, "a")); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := steps.Find(), 3; len(got) != want {
-		t.Errorf("found %q, want c, d and e", got)
+	if got, want := steps.Find(), 4; len(got) != want {
+		t.Errorf("found %q, want c, d, e and long", got)
 	}
 }
 

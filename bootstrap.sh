@@ -590,7 +590,7 @@ pack_rootfs() { tar -C "$1" --one-file-system --exclude='./dev/*' --exclude='./p
 make_stack() {
   local said
   if said=$("$binary" stack:report 2>&1); then
-    detail "is there: ${said#base: }"
+    detail "is there: $(sed -n 's/^base: //p' <<<"$said")"
     return
   fi
   [[ $said == *"no stack yet"* ]] || die "the daemon cannot tell whether there is a stack: $said"

@@ -147,7 +147,7 @@ func Enter(app appliance.AppName, source, dir string) (*os.Root, string, error) 
 // errNothingRecognised is a new error each time, because hints are values.
 func errNothingRecognised() error {
 	return appliance.WithHint(
-		errors.New("nothing here that can be built: no Dockerfile, compose.yaml, Procfile, package.json, go.mod, static.json or index.html in the root of the repository"),
+		errors.New("nothing here that can be built: no Dockerfile, compose.yaml, Procfile, package.json, requirements.txt, go.mod, Gemfile, composer.json, static.json or index.html in the root of the repository"),
 		"commit one of them to the root of the repository and push again; "+docs+" says what each gives")
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -78,11 +79,15 @@ func serve(ctx context.Context, cfg config) error {
 	}
 	defer certificates.Close()
 
+	stack := builder.Stack{Instance: cfg.instance, Binary: cfg.binary, CAs: builder.DefaultCAs}
+	pack := builder.Pack{Instance: cfg.instance, Stack: func(ctx context.Context, out io.Writer) (appliance.Image, error) {
+		return stack.Ensure(ctx, engine, out)
+	}}
 	pipe := &pipeline.Pipeline{
 		Store:        store,
 		Repos:        git.Repos{Dir: cfg.path("git"), Hooks: cfg.path("hooks")},
-		Builders:     []builder.Builder{builder.Dockerfile{}, builder.Compose{}, builder.Buildpacks{}},
-		Stack:        builder.Stack{Instance: cfg.instance, Binary: cfg.binary, CAs: builder.DefaultCAs},
+		Builders:     []builder.Builder{pack, builder.Dockerfile{}, builder.Compose{}, builder.Buildpacks{}},
+		Stack:        stack,
 		Engine:       engine,
 		Router:       routes,
 		Certificates: certificates,

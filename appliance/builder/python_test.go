@@ -325,3 +325,37 @@ func TestPythonPackageOfTheRepositoryItselfIsThereWhereTheAppRuns(t *testing.T) 
 		t.Errorf("it says %q\n%s", said, out)
 	}
 }
+
+// Debian's Flask and Django, by an Aptfile: real ones, where there is no index.
+func TestFlaskOfDebianAnswersBehindGunicorn(t *testing.T) {
+	w := newWorld(t)
+
+	r, out := w.mustBuild(source(t, map[string]string{
+		"Aptfile":          "python3-flask\ngunicorn\n",
+		"requirements.txt": "--no-index\nflask>=2\n",
+		"app.py":           "from flask import Flask, request\napp = Flask(__name__)\n@app.route('/')\ndef home(): return 'from ' + request.environ['SERVER_SOFTWARE'].split('/')[0]\n",
+	}), nil)
+	_, body := w.get(w.start(r, "web"), "/")
+
+	if body != "from gunicorn" || !strings.Contains(out, "Requirement already satisfied: flask>=2") {
+		t.Errorf("answer = %q, process types %q\n%s", body, r.Procfile, out)
+	}
+}
+
+func TestDjangoOfDebianAnswersWithItsStaticFilesCollected(t *testing.T) {
+	w := newWorld(t)
+
+	r, out := w.mustBuild(source(t, map[string]string{
+		"Aptfile":   "python3-django\ngunicorn\n",
+		"manage.py": "import os, sys\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\nfrom django.core.management import execute_from_command_line\nexecute_from_command_line(sys.argv)\n",
+		"shop/settings.py": "import os\nSECRET_KEY = os.environ['SECRET_KEY']\nALLOWED_HOSTS = ['*']\nROOT_URLCONF = 'shop.urls'\nSTATIC_URL = 'static/'\nSTATIC_ROOT = 'collected'\n" +
+			"INSTALLED_APPS = ['django.contrib.auth', 'django.contrib.contenttypes', 'django.contrib.admin', 'django.contrib.messages', 'django.contrib.staticfiles']\n",
+		"shop/urls.py": "import os\nfrom django.http import HttpResponse\nfrom django.urls import path\nurlpatterns = [path('', lambda request: HttpResponse('django, ' + str(os.path.exists('collected/admin/css/base.css'))))]\n",
+		"shop/wsgi.py": "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\nfrom django.core.wsgi import get_wsgi_application\napplication = get_wsgi_application()\n",
+	}), map[string]string{"SECRET_KEY": "s"})
+	_, body := w.get(w.start(r, "web", "SECRET_KEY=s"), "/")
+
+	if body != "django, True" || r.Procfile["web"] != "gunicorn --bind 0.0.0.0:$PORT shop.wsgi" {
+		t.Errorf("answer = %q, process types %q\n%s", body, r.Procfile, out)
+	}
+}

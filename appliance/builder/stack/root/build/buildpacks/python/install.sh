@@ -50,6 +50,7 @@ fingerprint() {
 		cat /build/stack/version 2>/dev/null || true
 		env | grep '^PIP_' | grep -v '^PIP_CACHE_DIR' | LC_ALL=C sort
 		cat "$here"/*.py "${files[@]}"
+		cat Aptfile 2>/dev/null || true
 		# Directories with packages in them.
 		sed -nE 's/^[[:space:]]*(-f|--find-links)[[:space:]=]*([^[:space:]#]+).*/\2/p' "${files[@]}" | while read -r found; do
 			[[ ! -d $found ]] || find "$found" -type f -printf '%P %s\n' | LC_ALL=C sort

@@ -2,7 +2,7 @@
 # What starts the app, where no Procfile says so: a server for the framework
 # that the app is written with, or the one script that listens on PORT.
 
-has_program() { [[ -x .heroku/python/bin/$1 ]]; }
+has_program() { [[ -x .heroku/python/bin/$1 || -x .apt/usr/bin/$1 ]]; }
 
 # wsgi MODULE:NAME [DIR] prints the command for one of WSGI's kind.
 wsgi() {

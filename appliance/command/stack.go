@@ -61,11 +61,10 @@ func (s stack) show(ctx context.Context, c *Call) error {
 }
 
 func (s stack) load(ctx context.Context, c *Call) error {
-	now, err := s.StackOf(ctx, "")
+	now, err := s.OwnStack(ctx)
 	if err != nil {
 		return err
 	}
-	now.Base = "" // this machine's own, whatever is set
 	image, err := now.Import(ctx, s.Engine, c.Stdin, progress.New(c.Stdout))
 	if err != nil {
 		return err
@@ -107,14 +106,14 @@ func (s stack) upgrade(ctx context.Context, c *Call) error {
 	if err != nil {
 		return err
 	}
+	if len(before) > 0 && before[0] == image {
+		fmt.Fprintf(c.Stdout, "-----> There is nothing newer: the stack stays %s\n", image)
+		return s.PruneStacks(ctx, out) // the new edition, which has the same files
+	}
 	if err := s.Store.Set(ctx, pipeline.StackEditionSetting, now.Edition); err != nil {
 		return err
 	}
-	if len(before) > 0 && before[0] == image {
-		fmt.Fprintf(c.Stdout, "-----> There is nothing newer: the stack stays %s\n", image)
-	} else {
-		fmt.Fprintf(c.Stdout, "-----> The stack is %s\n=====> Apps move to it with their next build\n", image)
-	}
+	fmt.Fprintf(c.Stdout, "-----> The stack is %s\n=====> Apps move to it with their next build\n", image)
 	return s.PruneStacks(ctx, out)
 }
 

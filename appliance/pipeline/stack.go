@@ -36,11 +36,17 @@ func (p *Pipeline) StackOf(ctx context.Context, app appliance.AppName) (s builde
 	if name == "" {
 		name = builder.OwnStack
 	}
-	s = p.Stack
-	if s.Edition, err = p.Store.Setting(ctx, StackEditionSetting); err != nil {
+	if s, err = p.OwnStack(ctx); err != nil {
 		return s, err
 	}
 	s.Base, err = builder.ParseStack(name)
+	return s, err
+}
+
+// OwnStack returns the stack that the machine makes itself, whatever is set.
+func (p *Pipeline) OwnStack(ctx context.Context) (s builder.Stack, err error) {
+	s = p.Stack
+	s.Edition, err = p.Store.Setting(ctx, StackEditionSetting)
 	return s, err
 }
 
@@ -135,11 +141,19 @@ func (p *Pipeline) PruneStacks(ctx context.Context, out *progress.Writer) error 
 	for image := range users {
 		needed[image] = true
 	}
+	own, err := p.OwnStack(ctx) // Cloud Native Buildpacks use it too
+	if err != nil {
+		return err
+	}
+	stacks := []builder.Stack{own}
 	for _, app := range append(apps, appliance.App{}) {
 		s, err := p.StackOf(ctx, app.Name)
 		if err != nil {
 			return err
 		}
+		stacks = append(stacks, s)
+	}
+	for _, s := range stacks {
 		images, err := s.Images(ctx, p.Engine)
 		if err != nil {
 			return err

@@ -79,15 +79,19 @@ func serve(ctx context.Context, cfg config) error {
 	}
 	defer certificates.Close()
 
-	stack := builder.Stack{Instance: cfg.instance, Binary: cfg.binary, CAs: builder.DefaultCAs}
+	var pipe *pipeline.Pipeline
 	pack := builder.Pack{Instance: cfg.instance, Stack: func(ctx context.Context, out io.Writer) (appliance.Image, error) {
+		stack, err := pipe.OwnStack(ctx)
+		if err != nil {
+			return "", err
+		}
 		return stack.Ensure(ctx, engine, out)
 	}}
-	pipe := &pipeline.Pipeline{
+	pipe = &pipeline.Pipeline{
 		Store:        store,
 		Repos:        git.Repos{Dir: cfg.path("git"), Hooks: cfg.path("hooks")},
 		Builders:     []builder.Builder{pack, builder.Dockerfile{}, builder.Compose{}, builder.Buildpacks{}},
-		Stack:        stack,
+		Stack:        builder.Stack{Instance: cfg.instance, Binary: cfg.binary, CAs: builder.DefaultCAs},
 		Engine:       engine,
 		Router:       routes,
 		Certificates: certificates,

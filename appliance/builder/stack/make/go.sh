@@ -15,3 +15,5 @@ find src -name '*_test.go' -delete
 chmod -R u+w,go+rX .
 find bin pkg/tool -type f -exec chmod 755 {} +
 ln -s ../go/bin/go ../go/bin/gofmt /out/usr/local/bin/
+# Nor dates.
+find /out -exec touch -h -r /etc/debian_version {} +

@@ -23,3 +23,4 @@ rm -rf "$npm/docs" "$npm/man"
 ln -s ../lib/node_modules/npm/bin/npm-cli.js "$local/bin/npm"
 ln -s ../lib/node_modules/npm/bin/npx-cli.js "$local/bin/npx"
 chmod 755 "$local/bin/node" "$npm"/bin/*.js
+find /out -exec touch -h -r /etc/debian_version {} +

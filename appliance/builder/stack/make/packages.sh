@@ -21,6 +21,7 @@ php=(
 	php-apcu php-bcmath php-curl php-gd php-gmp php-intl php-mbstring php-mysql
 	php-pgsql php-redis php-soap php-sqlite3 php-xml php-zip
 )
+touch /tmp/begun
 # A base that debootstrap made knows the main archive only. Where its mirror
 # has the security archive beside that, as most do, the fixes come in.
 list=/etc/apt/sources.list.d/security.list
@@ -31,7 +32,6 @@ apt-get update -qq -o APT::Update::Error-Mode=any || {
 	rm -f "$list"
 	apt-get update -qq
 }
-touch /tmp/begun
 apt-get upgrade -qq -y >/dev/null
 # Users that packages make get the day of this into /etc/shadow.
 SOURCE_DATE_EPOCH=$(stat -c %Y /etc/debian_version)

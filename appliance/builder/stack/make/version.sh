@@ -10,7 +10,7 @@ cd /build/stack
 	dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\n' | sed -n 's/^installed //p'
 	echo "node $(node --version | tr -d v)"
 	echo "npm $(npm --version)"
-	go version | awk '{ print "go", substr($3, 3) }'
+	sed -n 's/^go/go /p' /usr/local/go/VERSION # go itself would take notes
 } | LC_ALL=C sort >packages
 printf 'debian-%s-%s-%.8s\n' "$(</etc/debian_version)" "$(date -u -d "@$(<epoch)" +%Y%m%d)" "$(sha256sum <packages)" >version
 touch -d "@$(<epoch)" packages version .

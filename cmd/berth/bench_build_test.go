@@ -53,7 +53,7 @@ app.listen(process.env.PORT);
 	},
 	prepare:    "npm install --silent --package-lock-only",
 	tool:       "npm ci --silent --include=dev && npm prune --silent --omit=dev",
-	dockerfile: "FROM %s\nUSER root\nWORKDIR /srv\nCOPY package*.json ./\nRUN npm ci --omit=dev\nCOPY . .\nCMD [\"node\", \"server.js\"]\n",
+	dockerfile: "FROM %s\nUSER root\nENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt\nWORKDIR /srv\nCOPY package*.json ./\nRUN npm ci --omit=dev\nCOPY . .\nCMD [\"node\", \"server.js\"]\n",
 }
 
 var goApp = language{
@@ -64,6 +64,7 @@ var goApp = language{
 
 import (
 	_ "embed"
+	"net/http"
 	"os"
 
 	"github.com/gorilla/mux"
@@ -131,7 +132,7 @@ func (m *machine) benchLanguage(b *testing.B, of language, n int) {
 func (m *machine) stackImage(b *testing.B, s *site, of language) string {
 	b.Helper()
 	m.must(b, "/", "ssh", "berth", "stack:build")
-	images := strings.Fields(m.must(b, "/", "docker", "images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference="+m.instance+"/stack"))
+	images := strings.Fields(m.must(b, "/", "docker", "images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference="+m.instance+"/stack:debian-*"))
 	if len(images) == 0 {
 		b.Fatal("there is no stack")
 	}

@@ -125,5 +125,5 @@ func (m *machine) ownSize(t *testing.T, app string) float64 {
 		}
 		return bytes / 1e6
 	}
-	return size(m.instance+"/"+app) - size(m.instance+"/stack")
+	return size(m.instance+"/"+app) - size(m.instance+"/stack:debian-*")
 }

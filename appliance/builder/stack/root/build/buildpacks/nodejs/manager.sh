@@ -15,7 +15,7 @@ choose_manager() {
 		[[ ! -f $file ]] || found+=("$file")
 	done
 
-	named=$(package .packageManager)
+	named=$(package packageManager)
 	if [[ $named =~ $hash_pattern ]]; then
 		named=${BASH_REMATCH[1]}
 		version=${BASH_REMATCH[2]} version_hash=${BASH_REMATCH[4]:+${BASH_REMATCH[4]} ${BASH_REMATCH[5]}} version_from='packageManager is'
@@ -42,7 +42,7 @@ choose_manager() {
 		version='' version_hash='' version_from=
 	fi
 	if [[ ! $version ]]; then
-		version=$(package ".engines.$manager") version_from="engines.$manager is"
+		version=$(package "engines.$manager") version_from="engines.$manager is"
 	fi
 	if [[ -f bun.lock || -f bun.lockb ]] && [[ ! $lock ]]; then
 		printf ' !     %s\n' 'the lock file of bun is not read: npm installs, and versions may differ from yours'

@@ -28,8 +28,9 @@ use_node() {
 	fi
 }
 
-# npm_version does not start npm to ask it.
-npm_version() { jq -r .version "$(dirname "$(realpath "$(command -v npm)")")/../package.json"; }
+# npm_version does not start npm to ask it, nor jq: npm writes its own
+# package.json with a line for each key.
+npm_version() { sed -n 's/^  "version": "\([^"]*\)",*$/\1/p' "$(dirname "$(realpath "$(command -v npm)")")/../package.json"; }
 
 npm_major() { npm_version | cut -d. -f1; }
 

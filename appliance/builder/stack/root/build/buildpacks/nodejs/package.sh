@@ -2,17 +2,35 @@
 # What package.json says. It is the app's, and so may say anything.
 # shellcheck disable=SC2154 # here, build and manager are compile's
 
-# package FILTER prints a string of package.json, or nothing.
-package() { jq -r "$1 | strings" package.json 2>/dev/null || true; }
+# The strings of package.json, at the top, in engines and in scripts: by name,
+# as in main and scripts.build. They are read at once, because asking for each
+# costs more than all that a warm build does besides.
+declare -A strings
+
+# read_package reads them, anew after anything that may have changed them.
+read_package() {
+	local name text
+	strings=()
+	while IFS= read -r -d '' name && IFS= read -r -d '' text; do
+		strings[$name]=$text
+	done < <(jq -j '
+		def named($group): to_entries[] | select((.value | type == "string") and .key != "") |
+			$group + .key, .value | gsub("\u0000"; "") + "\u0000";
+		named(""), (.engines | objects | named("engines.")), (.scripts | objects | named("scripts."))' package.json 2>/dev/null)
+}
+
+# package NAME prints one of them, or nothing.
+package() { printf '%s' "${strings[$1]:-}"; }
 
 check_package() {
 	local problem main others
 	problem=$(jq -e 'if type == "object" then empty else error("it is no object") end' package.json 2>&1 >/dev/null) || true
 	[[ ! $problem ]] ||
 		fail "package.json is not valid JSON: ${problem#jq: }" 'correct it, push again; node -p "require('"'./package.json'"')" shows the place'
+	read_package
 	[[ ! -e .heroku || -d .heroku ]] ||
 		fail 'the repository has a file .heroku, where Node.js belongs' 'git rm .heroku'
-	main=$(package '.main // "index.js"')
+	main=$(package main)
 	# With other buildpacks beside this one, the app may be theirs.
 	others=("$here"/../*/bin/compile)
 	((${#others[@]} > 1)) || script start || [[ -f server.js || -f Procfile ]] ||
@@ -20,7 +38,7 @@ check_package() {
 			"add \"scripts\": {\"start\": \"node ${main:-index.js}\"} to package.json"
 }
 
-script() { [[ $(package ".scripts.\"$1\"") ]]; }
+script() { [[ ${strings[scripts.$1]:-} ]]; }
 
 # run SCRIPT FLAG… runs a script of package.json, with the manager that the
 # app uses. npm alone wants to be told where its own flags end.
@@ -35,6 +53,7 @@ run() {
 	step "$manager run $name"
 	"${command[@]}" ||
 		fail "the script \"$name\" of package.json ended with status $?" "run $manager run $name on your own machine, or correct the script"
+	read_package
 }
 
 # write_export says it to the buildpacks that follow.

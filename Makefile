@@ -5,7 +5,7 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 
-.PHONY: build test lint unit race bench-deploy bench-build compatibility test-bootstrap clean
+.PHONY: build test lint unit race bench-deploy bench-build compatibility test-stack test-bootstrap clean
 
 # One static binary.
 build:
@@ -30,6 +30,10 @@ bench-deploy:
 # What a warm rebuild takes, beside the tool that does the work.
 bench-build:
 	$(GO) test -run '^$$' -bench Build -benchtime 1x -timeout 30m ./cmd/berth
+
+# Builds the stack twice from the same packages, and compares every file.
+test-stack:
+	BERTH_TEST_STACK=1 BERTH_TEST_DOCKER=required $(GO) test -count=1 -v -timeout 60m -run StackOfTheSamePackages ./appliance/builder
 
 # Pushes public repositories, unchanged; see docs/compatibility.md.
 compatibility:

@@ -26,7 +26,7 @@ var viaBuildpacks = []string{"builder:set", "APP", "selected", "buildpacks"}
 
 var projects = []project{
 	{repo: "heroku/go-getting-started", commit: "3e3b414", commands: [][]string{viaBuildpacks}, want: "Getting Started"},
-	{repo: "socketio/chat-example", commit: "3c7903c", want: "Socket.IO chat"},
+	{repo: "socketio/chat-example", commit: "3c7903c", commands: [][]string{{"buildpacks:set", "APP", "nodejs"}}, want: "Socket.IO chat"},
 	{repo: "toptal/haste-server", commit: "a567632", commands: [][]string{viaBuildpacks}, want: "hastebin"},
 	{repo: "heroku-examples/node-websockets", commit: "4051a23", want: "Server time"},
 	{repo: "digitalocean/sample-nodejs", commit: "2bb2580"},

@@ -43,9 +43,43 @@ func (h hierarchy) cgroup(path func(controller string) string) *cgroup {
 			g.dirs[c] = filepath.Join(h.root, path(""))
 			continue
 		}
-		g.dirs[c] = filepath.Join(h.root, c, path(c))
+		dir := filepath.Join(h.root, c)
+		g.dirs[c] = filepath.Join(dir, below(mounted(dir), path(c)))
 	}
 	return g
+}
+
+// mounted returns which part of a hierarchy is mounted at dir: all of it, "/",
+// but in a container, where it is the container's own.
+func mounted(dir string) string {
+	dir, err := filepath.EvalSymlinks(dir) // "cpu" leads to "cpu,cpuacct"
+	if err != nil {
+		return "/"
+	}
+	text, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return "/"
+	}
+	root := "/"
+	for line := range strings.Lines(string(text)) {
+		// proc(5): the fourth field is the root of the mount, the fifth where
+		// it is. The last one there is what is seen.
+		if f := strings.Fields(line); len(f) > 4 && f[4] == dir {
+			root = f[3]
+		}
+	}
+	return root
+}
+
+// below returns path as it is seen from root, or as it is if it is not there.
+func below(root, path string) string {
+	if root == "/" {
+		return path
+	}
+	if rest, ok := strings.CutPrefix(path, root); ok && (rest == "" || rest[0] == '/') {
+		return rest
+	}
+	return path
 }
 
 // of returns the control group of a process.

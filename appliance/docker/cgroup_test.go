@@ -85,3 +85,19 @@ func put(t testing.TB, name, content string) {
 		t.Fatal(err)
 	}
 }
+
+// In a container, a hierarchy of version 1 shows the container's own groups
+// only, and /proc tells of them as the machine sees them.
+func TestACgroupIsFoundAlsoFromInsideAContainer(t *testing.T) {
+	for _, c := range []struct{ root, path, want string }{
+		{"/", "/docker/inner", "/docker/inner"},
+		{"/docker/outer", "/docker/outer/docker/inner", "/docker/inner"},
+		{"/docker/outer", "/docker/outer", ""},
+		{"/docker/outer", "/docker/outermost", "/docker/outermost"},
+		{"/docker/outer", "/docker/buildkit/step", "/docker/buildkit/step"},
+	} {
+		if got := docker.Below(c.root, c.path); got != c.want {
+			t.Errorf("Below(%q, %q) = %q, want %q", c.root, c.path, got, c.want)
+		}
+	}
+}

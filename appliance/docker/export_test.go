@@ -57,3 +57,6 @@ func StepPath(path, pidfile string) string {
 	s := steps{pidfile: pidfile}
 	return strings.TrimSuffix(s.path(path)("memory"), "/")
 }
+
+// Below is how a cgroup's path is seen from where its hierarchy is mounted.
+var Below = below

@@ -731,6 +731,9 @@ install_test_tools() {
   # Some tests make a network of their own.
   want ip iproute2
   want openssl openssl
+  # docker top asks ps, and some tests pack what is pushed.
+  want ps procps
+  want zip zip
   # Scripts are checked as Go is.
   want shellcheck shellcheck
   want update-ca-certificates ca-certificates

@@ -19,6 +19,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/berthhq/berth/appliance/enginetest"
 )
 
 // A forge serves buildpacks, as git repositories and as archives, where
@@ -83,11 +85,11 @@ func newForge(t *testing.T) *forge {
 // bridge returns the address that this machine has in the eyes of containers.
 func bridge(t *testing.T) string {
 	t.Helper()
-	out, err := exec.Command("docker", "network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", "bridge").Output()
+	addr, err := enginetest.HostAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.TrimSpace(string(out))
+	return addr
 }
 
 // commit makes a repository, or one more commit of it, that has these files

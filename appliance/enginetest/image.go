@@ -3,6 +3,7 @@ package enginetest
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"net"
 	"os"
 	"os/exec"
@@ -96,6 +97,25 @@ func NeedDocker(t testing.TB) {
 		t.Fatalf("BERTH_TEST_DOCKER=required: %v", err)
 	}
 	t.Skipf("no Docker: %v", err)
+}
+
+// HostAddress returns an address of this machine at which containers of any
+// network reach it: that of Docker's own bridge.
+func HostAddress() (string, error) {
+	bridge, err := net.InterfaceByName("docker0")
+	if err != nil {
+		return "", err
+	}
+	addrs, err := bridge.Addrs()
+	if err != nil {
+		return "", err
+	}
+	for _, addr := range addrs {
+		if n, ok := addr.(*net.IPNet); ok && n.IP.To4() != nil {
+			return n.IP.String(), nil
+		}
+	}
+	return "", errors.New("docker0 has no address")
 }
 
 func write(t testing.TB, name, content string) {

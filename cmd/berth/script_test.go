@@ -258,10 +258,10 @@ func serveCmd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	server := httptest.NewUnstartedServer(http.FileServer(http.Dir(ts.MkAbs(args[0]))))
 	if len(args) == 2 {
-		bridge, err := exec.Command("docker", "network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", "bridge").Output()
+		bridge, err := enginetest.HostAddress()
 		ts.Check(err)
 		server.Listener.Close()
-		server.Listener, err = net.Listen("tcp", net.JoinHostPort(strings.TrimSpace(string(bridge)), "0"))
+		server.Listener, err = net.Listen("tcp", net.JoinHostPort(bridge, "0"))
 		ts.Check(err)
 	}
 	server.Start()

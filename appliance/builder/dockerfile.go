@@ -2,6 +2,7 @@ package builder
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -125,7 +126,7 @@ func lowest(ports []int, otherwise int) int {
 }
 
 var (
-	missingFile = regexp.MustCompile(`"/?([^"]+)":? not found`)
+	missingFile = regexp.MustCompile(`"/?([^"]+)":? not found|/buildkit-mount\d+/(\S+): no such file or directory`)
 	frontend    = regexp.MustCompile(`(?i)^#\s*syntax\s*=\s*(\S+)`)
 	stepFailed  = regexp.MustCompile(`exit status \d+$`)
 	notFetched  = regexp.MustCompile(`pull access denied|failed to do request|failed to resolve|dial tcp|no such host|not found: manifest|TLS handshake`)
@@ -152,7 +153,7 @@ func advise(err error, spec appliance.BuildSpec) error {
 		}
 		return appliance.WithHint(err, "the machine cannot fetch that image: check its name, and that the machine reaches the registry (docker pull)")
 	case m != nil:
-		return appliance.WithHint(err, fmt.Sprintf("%s is not in the commit, or .dockerignore leaves it out: git ls-files shows what is committed", m[1]))
+		return appliance.WithHint(err, fmt.Sprintf("%s is not in the commit, or .dockerignore leaves it out: git ls-files shows what is committed", cmp.Or(m[1], m[2])))
 	}
 	return err
 }

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	dockerengine "github.com/berthhq/berth/appliance/docker"
@@ -35,21 +34,7 @@ func TestABuildThatTakesAllItCanGetHurtsNobodyElse(t *testing.T) {
 	m.must(t, "/", "berth", "resource:limit", "bomb", "--process-type", "build",
 		"--memory", "256m", "--pids", "200", "--disk-free", fmt.Sprint(free, "m"))
 	all := m.visitors(t)
-	stop := make(chan struct{})
-	var group sync.WaitGroup
-	for _, v := range all {
-		group.Go(func() { v.visit(stop) })
-	}
-	defer func() {
-		close(stop)
-		group.Wait()
-		for _, v := range all {
-			if len(v.failed) > 0 {
-				t.Errorf("%s: %d of %d requests failed, the first with: %s", v.name, len(v.failed), v.answers.Load(), v.failed[0])
-			}
-			t.Logf("%s: %d requests", v.name, v.answers.Load())
-		}
-	}()
+	defer letVisit(t, all)()
 	m.everybodyAsks(t, all)
 
 	for builder, repository := range map[string]func(t testing.TB, mode string) string{

@@ -100,18 +100,15 @@ func (m *machine) visitors(t *testing.T) (all []*visitor) {
 	return all
 }
 
-func TestNoRequestIsLostWhateverChanges(t *testing.T) {
-	t.Parallel()
-	m := serving(t, "")
-	dir := m.repository(t, "first")
-	m.must(t, dir, "git", "push", "-q", "berth:blog", "main")
-	all := m.visitors(t)
+// letVisit has all of them visit until the function that it returns is called,
+// which fails the test if one of their requests failed.
+func letVisit(t *testing.T, all []*visitor) (end func()) {
 	stop := make(chan struct{})
 	var group sync.WaitGroup
 	for _, v := range all {
 		group.Go(func() { v.visit(stop) })
 	}
-	defer func() {
+	return func() {
 		close(stop)
 		group.Wait()
 		for _, v := range all {
@@ -120,7 +117,16 @@ func TestNoRequestIsLostWhateverChanges(t *testing.T) {
 			}
 			t.Logf("%s: %d requests", v.name, v.answers.Load())
 		}
-	}()
+	}
+}
+
+func TestNoRequestIsLostWhateverChanges(t *testing.T) {
+	t.Parallel()
+	m := serving(t, "")
+	dir := m.repository(t, "first")
+	m.must(t, dir, "git", "push", "-q", "berth:blog", "main")
+	all := m.visitors(t)
+	defer letVisit(t, all)()
 	// between does something, and sees to it that everybody has asked before
 	// and after it.
 	between := func(what ...string) {

@@ -112,16 +112,21 @@ func readPassword(r io.Reader) (string, error) {
 	return strings.TrimSuffix(line, "\r"), err
 }
 
+// logins returns whose logins are meant, and what they are.
+func (g repository) logins(ctx context.Context, c *Call) (app appliance.AppName, logins map[string]git.Login, err error) {
+	if app, err = g.owner(ctx, c); err != nil {
+		return "", nil, err
+	}
+	logins, err = pipeline.Kept[map[string]git.Login](ctx, g.Pipeline, app, pipeline.LoginsSetting)
+	return app, logins, err
+}
+
 func (g repository) auth(ctx context.Context, c *Call) error {
-	app, err := g.owner(ctx, c)
+	app, logins, err := g.logins(ctx, c)
 	if err != nil {
 		return err
 	}
 	origin, login, err := g.loginFor(c)
-	if err != nil {
-		return err
-	}
-	logins, err := pipeline.Kept[map[string]git.Login](ctx, g.Pipeline, app, pipeline.LoginsSetting)
 	if err != nil {
 		return err
 	}
@@ -139,15 +144,11 @@ func (g repository) auth(ctx context.Context, c *Call) error {
 }
 
 func (g repository) authStatus(ctx context.Context, c *Call) error {
-	app, err := g.owner(ctx, c)
+	_, logins, err := g.logins(ctx, c)
 	if err != nil {
 		return err
 	}
 	origin, login, err := g.loginFor(c)
-	if err != nil {
-		return err
-	}
-	logins, err := pipeline.Kept[map[string]git.Login](ctx, g.Pipeline, app, pipeline.LoginsSetting)
 	if err != nil {
 		return err
 	}

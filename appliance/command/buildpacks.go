@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -50,28 +49,12 @@ func place(c *Call) (int, error) {
 
 // read returns the buildpacks that were set, in their order.
 func (b buildpacks) read(ctx context.Context, app appliance.AppName) ([]string, error) {
-	text, err := b.Store.AppSetting(ctx, app, pipeline.BuildpacksSetting)
-	list := []string{}
-	if err != nil || text == "" {
-		return list, err
-	}
-	if err := json.Unmarshal([]byte(text), &list); err != nil {
-		return nil, fmt.Errorf("setting %s: %w", pipeline.BuildpacksSetting, err)
-	}
-	return list, nil
+	return b.List(ctx, app, pipeline.BuildpacksSetting)
 }
 
 // write keeps the list, and says what it is now.
 func (b buildpacks) write(ctx context.Context, c *Call, list []string) error {
-	text := ""
-	if len(list) > 0 {
-		encoded, err := json.Marshal(list)
-		if err != nil {
-			return err
-		}
-		text = string(encoded)
-	}
-	if err := b.Store.SetApp(ctx, c.App, pipeline.BuildpacksSetting, text); err != nil {
+	if err := b.KeepList(ctx, c.App, pipeline.BuildpacksSetting, list); err != nil {
 		return err
 	}
 	if len(list) == 0 {

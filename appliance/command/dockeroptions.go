@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -55,24 +54,12 @@ func checkPhase(phases string) error {
 }
 
 // options returns what is set for an app.
-func (o dockerOptions) options(ctx context.Context, app appliance.AppName) (list []string, err error) {
-	text, err := o.Store.AppSetting(ctx, app, pipeline.BuildOptionsSetting)
-	if err != nil || text == "" {
-		return []string{}, err
-	}
-	err = json.Unmarshal([]byte(text), &list)
-	return list, err
+func (o dockerOptions) options(ctx context.Context, app appliance.AppName) ([]string, error) {
+	return o.List(ctx, app, pipeline.BuildOptionsSetting)
 }
 
 func (o dockerOptions) keep(ctx context.Context, app appliance.AppName, list []string) error {
-	if len(list) == 0 {
-		return o.Store.SetApp(ctx, app, pipeline.BuildOptionsSetting, "")
-	}
-	text, err := json.Marshal(list)
-	if err != nil {
-		return err
-	}
-	return o.Store.SetApp(ctx, app, pipeline.BuildOptionsSetting, string(text))
+	return o.KeepList(ctx, app, pipeline.BuildOptionsSetting, list)
 }
 
 // maxOptions is more than anybody needs.

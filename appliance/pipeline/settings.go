@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/berthhq/berth/appliance"
 	"github.com/berthhq/berth/appliance/builder"
 )
 
@@ -36,18 +37,37 @@ func (r *run) buildSettings(ctx context.Context) (s builder.Settings, err error)
 		BuildpacksSetting:   &s.Buildpacks,
 		BuildOptionsSetting: &s.Options,
 	} {
-		text, err := r.Store.AppSetting(ctx, r.app, name)
-		if err != nil {
+		if *list, err = r.List(ctx, r.app, name); err != nil {
 			return s, err
-		}
-		if text == "" {
-			continue
-		}
-		if err := json.Unmarshal([]byte(text), list); err != nil {
-			return s, fmt.Errorf("setting %s: %w", name, err)
 		}
 	}
 	env, err := r.Store.Config(ctx, r.app)
 	s.BuildpackURL = env["BUILDPACK_URL"]
 	return s, err
+}
+
+// List returns a setting of an app that is a list, which may be empty.
+func (p *Pipeline) List(ctx context.Context, app appliance.AppName, name string) ([]string, error) {
+	text, err := p.Store.AppSetting(ctx, app, name)
+	list := []string{}
+	if err != nil || text == "" {
+		return list, err
+	}
+	if err := json.Unmarshal([]byte(text), &list); err != nil {
+		return nil, fmt.Errorf("setting %s: %w", name, err)
+	}
+	return list, nil
+}
+
+// KeepList changes a setting of an app that is a list; an empty one takes it
+// back.
+func (p *Pipeline) KeepList(ctx context.Context, app appliance.AppName, name string, list []string) error {
+	if len(list) == 0 {
+		return p.Store.SetApp(ctx, app, name, "")
+	}
+	text, err := json.Marshal(list)
+	if err != nil {
+		return err
+	}
+	return p.Store.SetApp(ctx, app, name, string(text))
 }

@@ -18,6 +18,8 @@ var errNoTarget = errors.New("no web process")
 type exchange struct {
 	gen    *Generation
 	w      *response
+	req    *http.Request // the visitor's
+	began  time.Time
 	id     string
 	target *target // has the request now; nil if none has
 	failed bool    // the target could not be reached or broke off
@@ -28,7 +30,7 @@ type exchange struct {
 // serve answers a request that has joined the generation, and has it leave.
 func (g *Generation) serve(w http.ResponseWriter, req *http.Request) {
 	ctx, cancel := context.WithCancelCause(req.Context())
-	x := &exchange{gen: g, w: &response{ResponseWriter: w}, id: requestID(req)}
+	x := &exchange{gen: g, w: &response{ResponseWriter: w}, req: req, began: time.Now(), id: requestID(req)}
 	uncut := context.AfterFunc(g.cutting, func() {
 		cancel(errCut)
 		x.w.cut()
@@ -46,6 +48,7 @@ func (g *Generation) serve(w http.ResponseWriter, req *http.Request) {
 		default:
 			g.count(served)
 		}
+		g.observe(x)
 		g.leave()
 	}()
 
@@ -58,6 +61,9 @@ func (g *Generation) serve(w http.ResponseWriter, req *http.Request) {
 		// first byte of the answer, and an app cannot talk both ways.
 		// A server that cannot do it loses no more than that.
 		_ = http.NewResponseController(w).EnableFullDuplex()
+	}
+	if g.policy.answer(x.w, req) {
+		return
 	}
 	proxy := httputil.ReverseProxy{
 		Rewrite:        x.rewrite,
@@ -129,6 +135,7 @@ func (x *exchange) at(t *target) {
 
 // watch notices when the target breaks off its answer.
 func (x *exchange) watch(res *http.Response) error {
+	x.gen.policy.amend(x.req, res)
 	if res.StatusCode != http.StatusSwitchingProtocols {
 		res.Body = &download{res.Body, x, res.Request.Context()}
 	}

@@ -15,6 +15,7 @@ type Generation struct {
 	hosts   []string // canonical
 	log     *slog.Logger
 	debug   *log.Logger
+	policy  *policy
 	stats   *stats // the service's, handed on from generation to generation
 	targets atomic.Pointer[[]*target]
 	turn    atomic.Uint64 // where the search for a target starts
@@ -31,7 +32,7 @@ type Generation struct {
 }
 
 func newGeneration(s Service, old *Generation, l *slog.Logger) *Generation {
-	g := &Generation{name: s.Name, log: l, debug: debugLog(l), stats: &stats{}, idle: make(chan struct{})}
+	g := &Generation{name: s.Name, log: l, debug: debugLog(l), policy: newPolicy(s.Policy), stats: &stats{}, idle: make(chan struct{})}
 	if old != nil {
 		g.stats = old.stats
 	}

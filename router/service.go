@@ -13,6 +13,7 @@ type Service struct {
 	Name    string
 	Hosts   []string
 	Targets []string // host:port; none means "no web process"
+	Policy  Policy
 }
 
 // Swap has s serve from now on, under its name and its hosts and no others,

@@ -3,8 +3,6 @@ package pipeline
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"fmt"
 	"maps"
 
 	"github.com/berthhq/berth/appliance"
@@ -46,37 +44,4 @@ func (p *Pipeline) Access(ctx context.Context, app appliance.AppName) (a git.Acc
 		}
 	}
 	return a, nil
-}
-
-// kept reads a setting of an app, or, for "", of the machine.
-func (p *Pipeline) kept(ctx context.Context, app appliance.AppName, name string, value any) error {
-	text, err := p.Store.Setting(ctx, name)
-	if app != "" {
-		text, err = p.Store.AppSetting(ctx, app, name)
-	}
-	if err != nil || text == "" {
-		return err
-	}
-	if err := json.Unmarshal([]byte(text), value); err != nil {
-		return fmt.Errorf("setting %s is damaged", name) // the error could quote a secret
-	}
-	return nil
-}
-
-// Kept reads what is kept of an app, or, for "", of the machine.
-func Kept[T any](ctx context.Context, p *Pipeline, app appliance.AppName, name string) (value T, err error) {
-	err = p.kept(ctx, app, name, &value)
-	return value, err
-}
-
-// Keep changes what is kept.
-func (p *Pipeline) Keep(ctx context.Context, app appliance.AppName, name string, value any) error {
-	text, err := json.Marshal(value)
-	if err != nil {
-		return err
-	}
-	if app == "" {
-		return p.Store.Set(ctx, name, string(text))
-	}
-	return p.Store.SetApp(ctx, app, name, string(text))
 }

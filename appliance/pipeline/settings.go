@@ -48,15 +48,9 @@ func (r *run) buildSettings(ctx context.Context) (s builder.Settings, err error)
 
 // List returns a setting of an app that is a list, which may be empty.
 func (p *Pipeline) List(ctx context.Context, app appliance.AppName, name string) ([]string, error) {
-	text, err := p.Store.AppSetting(ctx, app, name)
 	list := []string{}
-	if err != nil || text == "" {
-		return list, err
-	}
-	if err := json.Unmarshal([]byte(text), &list); err != nil {
-		return nil, fmt.Errorf("setting %s: %w", name, err)
-	}
-	return list, nil
+	err := p.kept(ctx, app, name, &list)
+	return list, err
 }
 
 // KeepList changes a setting of an app that is a list; an empty one takes it
@@ -65,9 +59,38 @@ func (p *Pipeline) KeepList(ctx context.Context, app appliance.AppName, name str
 	if len(list) == 0 {
 		return p.Store.SetApp(ctx, app, name, "")
 	}
-	text, err := json.Marshal(list)
+	return p.Keep(ctx, app, name, list)
+}
+
+// kept reads a setting of an app, or, for "", of the machine.
+func (p *Pipeline) kept(ctx context.Context, app appliance.AppName, name string, value any) error {
+	text, err := p.Store.Setting(ctx, name)
+	if app != "" {
+		text, err = p.Store.AppSetting(ctx, app, name)
+	}
+	if err != nil || text == "" {
+		return err
+	}
+	if err := json.Unmarshal([]byte(text), value); err != nil {
+		return fmt.Errorf("setting %s is damaged", name) // the error could quote a secret
+	}
+	return nil
+}
+
+// Kept reads what is kept of an app, or, for "", of the machine.
+func Kept[T any](ctx context.Context, p *Pipeline, app appliance.AppName, name string) (value T, err error) {
+	err = p.kept(ctx, app, name, &value)
+	return value, err
+}
+
+// Keep changes what is kept.
+func (p *Pipeline) Keep(ctx context.Context, app appliance.AppName, name string, value any) error {
+	text, err := json.Marshal(value)
 	if err != nil {
 		return err
+	}
+	if app == "" {
+		return p.Store.Set(ctx, name, string(text))
 	}
 	return p.Store.SetApp(ctx, app, name, string(text))
 }

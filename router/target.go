@@ -2,7 +2,6 @@ package router
 
 import (
 	"net/http"
-	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -30,46 +29,4 @@ func newTarget(addr string) *target {
 
 		MaxResponseHeaderBytes: 1 << 20,
 	}}
-}
-
-// setTargets must be called with Router.mu held. A target that stays keeps its
-// connections and its count.
-func (g *Generation) setTargets(addrs []string) {
-	old := *g.targets.Load()
-	next := make([]*target, 0, len(addrs))
-	for _, addr := range addrs {
-		i := slices.IndexFunc(old, func(t *target) bool { return t.addr == addr })
-		if i < 0 {
-			next = append(next, newTarget(addr))
-			continue
-		}
-		next = append(next, old[i])
-	}
-	g.targets.Store(&next)
-	for _, t := range old {
-		if !slices.Contains(next, t) {
-			t.transport.CloseIdleConnections()
-		}
-	}
-}
-
-// pick returns the target with the fewest requests that is not among those
-// tried, or nil. Where several have as few, they take turns.
-func (g *Generation) pick(tried []*target) *target {
-	targets := *g.targets.Load()
-	if len(targets) == 0 {
-		return nil
-	}
-	var best *target
-	start := int(g.turn.Add(1) % uint64(len(targets)))
-	for i := range targets {
-		t := targets[(start+i)%len(targets)]
-		if slices.Contains(tried, t) {
-			continue
-		}
-		if best == nil || t.outstanding.Load() < best.outstanding.Load() {
-			best = t
-		}
-	}
-	return best
 }

@@ -11,10 +11,12 @@ import (
 type upload struct {
 	body   io.Reader
 	failed *atomic.Bool
+	count  *atomic.Int64
 }
 
 func (u *upload) Read(b []byte) (int, error) {
 	n, err := u.body.Read(b)
+	u.count.Add(int64(n))
 	if err != nil && err != io.EOF {
 		u.failed.Store(true)
 	}

@@ -25,12 +25,15 @@ type exchange struct {
 	failed bool    // the target could not be reached or broke off
 
 	uploadFailed atomic.Bool // the visitor broke off; set by the transport's goroutine
+
+	sight
 }
 
 // serve answers a request that has joined the generation, and has it leave.
 func (g *Generation) serve(w http.ResponseWriter, req *http.Request) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	x := &exchange{gen: g, w: &response{ResponseWriter: w}, req: req, began: time.Now(), id: requestID(req)}
+	x.w.sight = &x.sight
 	uncut := context.AfterFunc(g.cutting, func() {
 		cancel(errCut)
 		x.w.cut()
@@ -42,8 +45,10 @@ func (g *Generation) serve(w http.ResponseWriter, req *http.Request) {
 		x.at(nil)
 		switch {
 		case wasCut:
+			x.outcome = cut
 			g.count(cut)
 		case x.failed:
+			x.outcome = failed
 			g.count(failed)
 		default:
 			g.count(served)
@@ -118,7 +123,7 @@ func (x *exchange) try(t *target, req *http.Request) (*http.Response, error) {
 	u.Scheme, u.Host = "http", t.addr
 	out.URL = &u
 	if req.Body != nil {
-		out.Body = &upload{req.Body, &x.uploadFailed}
+		out.Body = &upload{req.Body, &x.uploadFailed, &x.in}
 	}
 	return t.transport.RoundTrip(out)
 }
@@ -129,12 +134,14 @@ func (x *exchange) at(t *target) {
 		x.target.outstanding.Add(-1)
 	}
 	if x.target = t; t != nil {
+		x.addr = t.addr
 		t.outstanding.Add(1)
 	}
 }
 
 // watch notices when the target breaks off its answer.
 func (x *exchange) watch(res *http.Response) error {
+	x.firstByte = time.Since(x.began)
 	x.gen.policy.amend(x.req, res)
 	if res.StatusCode != http.StatusSwitchingProtocols {
 		res.Body = &download{res.Body, x, res.Request.Context()}

@@ -31,7 +31,9 @@ func (x *exchange) fail(_ http.ResponseWriter, req *http.Request, err error) {
 		x.w.Header().Set("Connection", "close")
 	}
 	// Not to x.w: a cut answer may not be written any more, but this page may.
-	pageFor(err, cause).write(x.w.ResponseWriter, req, x.id)
+	page := pageFor(err, cause)
+	x.status, x.code = page.Status, page.Code
+	page.write(x.w.ResponseWriter, req, x.id)
 }
 
 func pageFor(err, cause error) *page {

@@ -14,6 +14,7 @@ import (
 // receive window, or a WebSocket.
 type response struct {
 	http.ResponseWriter
+	sight *sight
 
 	mu    sync.Mutex
 	begun bool     // the answer's header has been written
@@ -29,6 +30,7 @@ func (w *response) WriteHeader(status int) {
 	if status >= 200 {
 		w.mu.Lock()
 		w.begun = true
+		w.sight.status = status
 		if w.isCut {
 			w.stopWriting()
 		}
@@ -37,11 +39,21 @@ func (w *response) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
+func (w *response) Write(b []byte) (int, error) {
+	if w.sight.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	n, err := w.ResponseWriter.Write(b)
+	w.sight.out += int64(n)
+	return n, err
+}
+
 func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err != nil {
 		return nil, nil, err
 	}
+	w.sight.status = http.StatusSwitchingProtocols
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.conn = conn

@@ -1,0 +1,263 @@
+package router
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// An AccessLog keeps a line of every exchange, in files of its own for each
+// service. Requests never wait for it: they leave a record in a batch, and
+// Run writes the batch. When it cannot keep up, records are dropped and
+// counted. Its exported fields are set before its first use.
+type AccessLog struct {
+	Dir string // nobody else's
+	Log *slog.Logger
+
+	// Bounds, in bytes; 0 for a default. What is over them is removed, the
+	// oldest first, so that no flood of requests fills a disk.
+	MaxPart    int64 // of one file
+	MaxService int64 // of the files of one service
+	MaxTotal   int64 // of all
+
+	mu    sync.Mutex // guards batch
+	batch *batch
+
+	wake    chan struct{} // has a value when there is something to write
+	plenty  chan struct{} // has a value when that is much
+	once    sync.Once
+	dropped atomic.Uint64
+
+	writing sync.Mutex // guards the fields below
+	spare   *batch
+	shelf   shelf
+	line    []byte
+	told    uint64 // how much of dropped has been told
+	toldAt  time.Time
+	changed chan struct{} // closed when something was written
+}
+
+// The most that a batch holds: about 3 MB, or a tenth of a second of what two
+// busy cores can answer.
+const (
+	maxRecords = 4096
+	maxText    = 2 << 20
+	much       = maxRecords / 4
+)
+
+// gathering is how long records are gathered before they are written.
+const gathering = 200 * time.Millisecond
+
+// A batch is records that wait to be written. Their text is copied: a record
+// that kept the request's own strings would keep its whole header.
+type batch struct {
+	records []record
+	text    []byte
+}
+
+func (l *AccessLog) init() {
+	l.once.Do(func() {
+		l.wake, l.plenty = make(chan struct{}, 1), make(chan struct{}, 1)
+		l.batch, l.spare = new(batch), new(batch)
+		l.changed = make(chan struct{})
+		l.shelf = shelf{
+			dir:        l.Dir,
+			maxPart:    orDefault(l.MaxPart, 4<<20),
+			maxService: orDefault(l.MaxService, 64<<20),
+			maxTotal:   orDefault(l.MaxTotal, 1<<30),
+		}
+		if l.Log == nil {
+			l.Log = slog.New(slog.DiscardHandler)
+		}
+	})
+}
+
+func orDefault(n, otherwise int64) int64 {
+	if n == 0 {
+		return otherwise
+	}
+	return n
+}
+
+// add leaves a record for Run, or drops it.
+func (l *AccessLog) add(r *record, text *[texts]string) {
+	l.init()
+	l.mu.Lock()
+	b := l.batch
+	if len(b.records) == maxRecords || len(b.text) > maxText {
+		l.mu.Unlock()
+		l.dropped.Add(1)
+		return
+	}
+	for i, s := range text {
+		b.text = append(b.text, s...)
+		r.lengths[i] = uint16(len(s))
+	}
+	b.records = append(b.records, *r)
+	n := len(b.records)
+	l.mu.Unlock()
+	switch n {
+	case 1:
+		signal(l.wake)
+	case much:
+		signal(l.plenty)
+	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // it has been given already
+	}
+}
+
+// Dropped returns how many records were dropped since the start.
+func (l *AccessLog) Dropped() uint64 { return l.dropped.Load() }
+
+// Run writes what happens until ctx is done, and then what is left.
+func (l *AccessLog) Run(ctx context.Context) error {
+	l.init()
+	defer l.close()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-l.wake:
+		}
+		select {
+		case <-time.After(gathering):
+		case <-l.plenty:
+		case <-ctx.Done():
+		}
+		if l.flush() < much/4 {
+			l.Compress()
+		}
+	}
+}
+
+// close writes what is left.
+func (l *AccessLog) close() {
+	l.flush()
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	l.shelf.closeAll()
+}
+
+// flush writes what there is, and returns how many records that were.
+func (l *AccessLog) flush() int {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+
+	l.mu.Lock()
+	b := l.batch
+	l.batch = l.spare
+	l.mu.Unlock()
+	n := len(b.records)
+	if n > 0 {
+		l.write(b)
+		close(l.changed)
+		l.changed = make(chan struct{})
+	}
+	l.spare = b.emptied()
+	l.tell()
+	return n
+}
+
+// emptied returns the batch to be used again, without the memory that only a
+// busy moment has needed.
+func (b *batch) emptied() *batch {
+	if len(b.records) < much && cap(b.records) > much {
+		return new(batch)
+	}
+	b.records, b.text = b.records[:0], b.text[:0]
+	return b
+}
+
+// write sorts the records by service, so that each file is written once.
+func (l *AccessLog) write(b *batch) {
+	at := 0
+	for i := range b.records {
+		b.records[i].text = at
+		at += b.records[i].length()
+	}
+	slices.SortStableFunc(b.records, func(a, b record) int { return strings.Compare(a.service, b.service) })
+	for rest := b.records; len(rest) > 0; {
+		service := rest[0].service
+		n := 1
+		for n < len(rest) && rest[n].service == service {
+			n++
+		}
+		l.line = l.line[:0]
+		for i := range rest[:n] {
+			l.line = rest[i].appendJSON(l.line, b.text)
+		}
+		if err := l.shelf.write(service, l.line); err != nil {
+			l.dropped.Add(uint64(n))
+			l.Log.Debug("access log", "service", service, "err", err)
+			l.shelf.failed = err
+		}
+		rest = rest[n:]
+	}
+	if cap(l.line) > 1<<20 {
+		l.line = nil
+	}
+}
+
+// tellEvery is how often people hear of records that were dropped.
+const tellEvery = time.Minute
+
+func (l *AccessLog) tell() {
+	n := l.dropped.Load()
+	if n == l.told || time.Since(l.toldAt) < tellEvery {
+		return
+	}
+	why := "more requests than can be written"
+	if l.shelf.failed != nil {
+		why = l.shelf.failed.Error()
+	}
+	l.Log.Warn("access log: records were dropped", "records", n-l.told, "err", why)
+	l.told, l.toldAt, l.shelf.failed = n, time.Now(), nil
+}
+
+// Compress compresses one file that is not written any more, and reports whether
+// there was one.
+// It is for calm moments: in a flood, the time belongs to requests.
+func (l *AccessLog) Compress() bool {
+	l.writing.Lock()
+	old, ok := l.shelf.uncompressed()
+	l.writing.Unlock()
+	if !ok {
+		return false
+	}
+	size, err := old.compress(l.Dir)
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	if err != nil {
+		l.Log.Warn("access log: compress", "service", old.service, "err", err)
+		return true
+	}
+	l.shelf.total += size - old.size
+	return true
+}
+
+// Forget removes what is kept of a service.
+func (l *AccessLog) Forget(service string) error {
+	if l == nil {
+		return nil
+	}
+	l.init()
+	l.flush()
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	return l.shelf.forget(service)
+}
+
+// isDirName reports whether a service's name can name its directory.
+func isDirName(name string) bool {
+	return filepath.IsLocal(name) && name != "." && !strings.ContainsAny(name, `/\`)
+}

@@ -4,22 +4,26 @@ import (
 	"context"
 	"log"
 	"log/slog"
+	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // A Generation is what one Swap put in place: a service's targets, and the
 // count of the requests that are under way on them.
 type Generation struct {
 	name    string
-	hosts   []string // canonical
 	log     *slog.Logger
 	debug   *log.Logger
+	wanted  Policy
 	policy  *policy
-	stats   *stats // the service's, handed on from generation to generation
+	stats   *stats // the service's, the same from generation to generation
 	targets atomic.Pointer[[]*target]
 	turn    atomic.Uint64 // where the search for a target starts
+	bench   sync.Mutex    // held while it is decided whether a target goes out
 
+	hold     atomic.Pointer[hold] // nil but while requests are parked
 	underWay atomic.Int64
 	retired  atomic.Bool
 	rest     sync.Once
@@ -31,16 +35,13 @@ type Generation struct {
 	cut     context.CancelFunc
 }
 
-func newGeneration(s Service, old *Generation, l *slog.Logger) *Generation {
-	g := &Generation{name: s.Name, log: l, debug: debugLog(l), policy: newPolicy(s.Policy), stats: &stats{}, idle: make(chan struct{})}
-	if old != nil {
-		g.stats = old.stats
-	}
-	for _, host := range s.Hosts {
-		g.hosts = append(g.hosts, canonicalHost(host))
+func (r *Router) newGeneration(s Service, stats *stats) *Generation {
+	g := &Generation{
+		name: s.Name, log: r.log, debug: r.debug, wanted: s.Policy, policy: newPolicy(s.Policy), stats: stats,
+		idle: make(chan struct{}),
 	}
 	g.cutting, g.cut = context.WithCancel(context.Background())
-	g.targets.Store(&[]*target{})
+	g.targets.Store(new([]*target))
 	g.setTargets(s.Targets)
 	return g
 }
@@ -65,7 +66,7 @@ func (g *Generation) leave() {
 	}
 }
 
-// retire lets nobody join any more. The table must lead elsewhere already.
+// retire lets nobody join any more. What comes must be led elsewhere already.
 func (g *Generation) retire() {
 	if g == nil {
 		return
@@ -83,4 +84,24 @@ func (g *Generation) closeIdle() {
 	for _, t := range *g.targets.Load() {
 		t.transport.CloseIdleConnections()
 	}
+}
+
+// full reports whether there are more requests than may be under way, of which
+// the caller's is one.
+func (g *Generation) full() bool {
+	most := g.policy.maxRequests
+	return most > 0 && g.underWay.Load() > most
+}
+
+// refuse answers a request that has joined with a page, and has it leave.
+func (g *Generation) refuse(w http.ResponseWriter, req *http.Request, p *page) {
+	x := &exchange{gen: g, w: &response{ResponseWriter: w}, req: req, began: time.Now(), id: requestID(req), failed: true}
+	x.outcome, x.status, x.code = failed, p.Status, p.Code
+	x.w.sight = &x.sight
+	defer func() {
+		g.count(failed)
+		g.observe(x)
+		g.leave()
+	}()
+	p.write(x.w, req, x.id)
 }

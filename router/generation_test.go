@@ -1,7 +1,6 @@
 package router
 
 import (
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,7 +11,7 @@ import (
 // from outside to hit, so this one knows the package from inside.
 func TestNobodyIsInAGenerationOnceItIsIdle(t *testing.T) {
 	for range 2000 {
-		g := newGeneration(Service{Name: "blog"}, nil, slog.New(slog.DiscardHandler))
+		g := New(nil).newGeneration(Service{Name: "blog"}, new(stats))
 		var idle, stop atomic.Bool
 		var visitors sync.WaitGroup
 		for range 4 {

@@ -10,6 +10,7 @@
 package router
 
 import (
+	"log"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -20,8 +21,15 @@ import (
 // with one of the appliance's own pages, or with a page that says there is
 // nothing here.
 type Router struct {
-	log   *slog.Logger
-	table atomic.Pointer[table]
+	// AccessLog, if set, is told of every exchange. It is set before the
+	// first Swap.
+	AccessLog *AccessLog
+
+	log     *slog.Logger
+	debug   *log.Logger
+	table   atomic.Pointer[table]
+	trust   atomic.Pointer[trust]
+	unknown atomic.Uint64 // requests for hosts that lead nowhere
 
 	mu sync.Mutex // held while a new table is made of the current one
 }
@@ -31,7 +39,7 @@ func New(log *slog.Logger) *Router {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	r := &Router{log: log}
+	r := &Router{log: log, debug: debugLog(log)}
 	r.table.Store(&table{})
 	return r
 }
@@ -39,16 +47,15 @@ func New(log *slog.Logger) *Router {
 // Handle has h answer for host. The appliance's own hosts come before those of
 // services, which can neither take nor cover them.
 func (r *Router) Handle(host string, h http.Handler) {
-	r.change(func(t *table) { t.own[canonicalHost(host)] = h })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.change(func(e *edit) { e.handle(canonicalHost(host), h) })
 }
 
 // Serves reports whether anything answers for host.
-func (r *Router) Serves(host string) bool {
-	t, host := r.table.Load(), canonicalHost(host)
-	return t.own[host] != nil || t.hosts[host] != nil
-}
+func (r *Router) Serves(host string) bool { return r.table.Load().serves(canonicalHost(host)) }
 
-// ServeHTTP answers with what req's host leads to.
+// ServeHTTP answers with what req's host, and path, lead to.
 func (r *Router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	host := canonicalHost(req.Host)
 	for {
@@ -57,16 +64,33 @@ func (r *Router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 			own.ServeHTTP(w, req)
 			return
 		}
-		g := t.hosts[host]
-		if g == nil {
+		to, clear := t.lead(host, req.URL)
+		switch {
+		case !clear:
+			unclear.write(w, req, "")
+			return
+		case to == nil:
+			r.unknown.Add(1)
 			unknownHost.write(w, req, "")
 			return
 		}
-		// A generation that does not let us join has been replaced since
-		// the table was read. The next table is already there.
-		if g.join() {
-			g.serve(w, req)
+		// A generation that does not let us join has been replaced since we
+		// looked. The next one is already there.
+		g := to.now.Load()
+		if !g.join() {
+			continue
+		}
+		if h := g.hold.Load(); h != nil {
+			if g.park(h, w, req) {
+				continue
+			}
 			return
 		}
+		if g.full() {
+			g.refuse(w, req, tooMany)
+			return
+		}
+		g.serve(w, req)
+		return
 	}
 }

@@ -12,14 +12,18 @@ type Stats struct {
 // Stats returns the counters of the service, which start at its first Swap
 // and end with Remove.
 func (r *Router) Stats(name string) Stats {
-	g := r.table.Load().services[name]
+	g := r.generation(name)
 	if g == nil {
 		return Stats{}
 	}
 	return Stats{Requests: g.stats.requests.Load(), Failed: g.stats.failed.Load()}
 }
 
-type stats struct{ requests, failed atomic.Uint64 }
+type stats struct {
+	requests, failed atomic.Uint64
+	meter            meter
+	log              *AccessLog // set at the service's first Swap
+}
 
 // A tally counts ended requests by how they ended.
 type tally struct{ served, failed, cut atomic.Int64 }
@@ -37,6 +41,7 @@ const (
 	served outcome = iota
 	failed
 	cut
+	gone // the visitor broke off
 )
 
 // count must be called before the request leaves, so that a drain's report

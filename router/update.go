@@ -1,25 +1,31 @@
 package router
 
-import "slices"
+import "reflect"
 
 // Update has s serve as it is now: hosts may have come or gone, processes may
-// have moved. Requests under way are left alone, and where nothing but
-// addresses has changed the present generation goes on. The only error is
-// ErrHostTaken, and then nothing has changed.
+// have moved. Requests under way are left alone, those that are parked stay
+// so, and where nothing but addresses has changed the present generation goes
+// on. The only error is ErrHostTaken, and then nothing has changed.
 func (r *Router) Update(s Service) error {
 	if r.leads(s) {
 		r.SetTargets(s.Name, s.Targets)
 		return nil
 	}
-	_, err := r.Swap(s)
+	_, err := r.swap(s, true)
 	return err
 }
 
-// leads reports whether just the hosts of s lead to it already.
+// leads reports whether just the hosts of s lead to it already, under its
+// policy.
 func (r *Router) leads(s Service) bool {
-	g := r.table.Load().services[s.Name]
-	if g == nil || len(g.hosts) != len(s.Hosts) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+
+	t := r.table.Load()
+	at := t.places.get(s.Name)
+	if at == nil || !reflect.DeepEqual(at.now.Load().wanted, s.Policy) {
 		return false
 	}
-	return !slices.ContainsFunc(s.Hosts, func(host string) bool { return !slices.Contains(g.hosts, canonicalHost(host)) })
+	spots, fresh, err := t.spots(s, at)
+	return err == nil && len(fresh) == 0 && len(spots) == len(at.spots)
 }

@@ -112,23 +112,36 @@ func tlsName(version uint16) string {
 	return tls.VersionName(version)
 }
 
+// isPlainByte tells what stands for itself in a JSON string.
+var isPlainByte = func() (plain [256]bool) {
+	for c := ' '; c < 0x7f; c++ {
+		plain[c] = c != '"' && c != '\\'
+	}
+	return plain
+}()
+
 const hex = "0123456789abcdef"
 
 // appendEscaped appends what a visitor sent as the inside of a JSON string.
 // Whatever a terminal could take for a command is escaped.
 func appendEscaped(b, s []byte) []byte {
 	for i := 0; i < len(s); {
+		plain := i
+		for plain < len(s) && isPlainByte[s[plain]] {
+			plain++
+		}
+		if b = append(b, s[i:plain]...); plain == len(s) {
+			break
+		}
+		i = plain
 		c := s[i]
 		if c < utf8.RuneSelf {
 			i++
-			switch {
-			case c == '"' || c == '\\':
+			if c == '"' || c == '\\' {
 				b = append(b, '\\', c)
-			case c < ' ' || c == 0x7f:
-				b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-			default:
-				b = append(b, c)
+				continue
 			}
+			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 			continue
 		}
 		r, n := utf8.DecodeRune(s[i:])

@@ -192,19 +192,29 @@ func (l *AccessLog) write(b *batch) {
 		for n < len(rest) && rest[n].service == service {
 			n++
 		}
-		l.line = l.line[:0]
-		for i := range rest[:n] {
-			l.line = rest[i].appendJSON(l.line, b.text)
-		}
-		if err := l.shelf.write(service, l.line); err != nil {
-			l.dropped.Add(uint64(n))
-			l.Log.Debug("access log", "service", service, "err", err)
-			l.shelf.failed = err
-		}
+		l.writeOf(rest[:n], b.text)
 		rest = rest[n:]
 	}
-	if cap(l.line) > 1<<20 {
-		l.line = nil
+}
+
+// chunk is how many bytes of lines go to a file at once, about.
+const chunk = 64 << 10
+
+// writeOf writes records of one service.
+func (l *AccessLog) writeOf(records []record, text []byte) {
+	l.line = l.line[:0]
+	n := 0 // of the records that line has
+	for i := range records {
+		l.line = records[i].appendJSON(l.line, text)
+		n++
+		if len(l.line) < chunk && i < len(records)-1 {
+			continue
+		}
+		if err := l.shelf.write(records[i].service, l.line); err != nil {
+			l.dropped.Add(uint64(n))
+			l.shelf.failed = err
+		}
+		l.line, n = l.line[:0], 0
 	}
 }
 

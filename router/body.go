@@ -36,6 +36,9 @@ func (d *download) Read(b []byte) (int, error) {
 	n, err := d.ReadCloser.Read(b)
 	if err != nil && err != io.EOF && d.ctx.Err() == nil {
 		d.x.failed = true
+		if t := d.x.target; t != nil {
+			d.x.gen.failed(t, err)
+		}
 	}
 	return n, err
 }

@@ -108,6 +108,12 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 			continue
 		}
 		res, err := x.try(t, req)
+		switch {
+		case err == nil:
+			x.gen.answered(t)
+		case !x.uploadFailed.Load():
+			x.gen.failed(t, err)
+		}
 		if _, dialing := errors.AsType[*dialError](err); !dialing || req.Context().Err() != nil {
 			return res, err
 		}

@@ -1,6 +1,9 @@
 package router
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // setTargets must be called with Router.mu held. A target that stays keeps its
 // connections and its count.
@@ -24,22 +27,40 @@ func (g *Generation) setTargets(addrs []string) {
 }
 
 // pick returns the target with the fewest requests that is not among those
-// tried, or nil. Where several have as few, they take turns.
+// tried, or nil. Where several have as few, they take turns. One that is out
+// is picked when its time has come to be tried, or when there is no other.
 func (g *Generation) pick(tried []*target) *target {
 	targets := *g.targets.Load()
 	if len(targets) == 0 {
 		return nil
 	}
-	var best *target
+	var best, spare *target
 	start := int(g.turn.Add(1) % uint64(len(targets)))
 	for i := range targets {
 		t := targets[(start+i)%len(targets)]
 		if slices.Contains(tried, t) {
 			continue
 		}
-		if best == nil || t.outstanding.Load() < best.outstanding.Load() {
-			best = t
+		switch {
+		case t.in():
+			best = lesser(best, t)
+		case t.try(time.Now()):
+			return t
+		default:
+			spare = lesser(spare, t)
 		}
 	}
+	if best == nil {
+		return spare
+	}
 	return best
+}
+
+// lesser returns the one with fewer requests; the first, which may be nil, if
+// both have as few.
+func lesser(a, b *target) *target {
+	if a == nil || b.outstanding.Load() < a.outstanding.Load() {
+		return b
+	}
+	return a
 }

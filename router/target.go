@@ -11,6 +11,7 @@ type target struct {
 	addr        string // host:port
 	transport   *http.Transport
 	outstanding atomic.Int64 // requests that it has now
+	standing                 // whether it gets more
 }
 
 // keepIdle is how long a connection to a target is kept without use. It has

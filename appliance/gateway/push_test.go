@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/await"
 )
 
 var number = regexp.MustCompile(`\d+(\.\d+)?s|\b[0-9a-f]{7}\b`)
@@ -395,7 +396,14 @@ func TestHookIsOnlyForGitAndOnlyWithItsToken(t *testing.T) {
 	w.commit(hangs)
 	push := w.beginPush("ada", "blog")
 	push.says("listening on")
-	t.Cleanup(func() { syscall.Kill(-push.cmd.Process.Pid, syscall.SIGKILL); push.cmd.Wait() })
+	t.Cleanup(func() {
+		syscall.Kill(-push.cmd.Process.Pid, syscall.SIGKILL)
+		push.cmd.Wait()
+		// What the push was doing must not outlive the directory it does it in.
+		if !await.Until(patience, func() bool { _, err := os.Stat(w.Pipeline.Repos.Path("blog")); return err != nil }) {
+			t.Error("the push that was killed has left its repository")
+		}
+	})
 
 	remote := w.ssh("ada", "git-hook", "token", "/tmp")
 	if remote.status != 2 || !strings.Contains(remote.stderr, "`git-hook` is not a berth command") {

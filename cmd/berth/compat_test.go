@@ -36,9 +36,8 @@ var projects = []project{
 	{repo: "gabrielecirulli/2048", commit: "478b6ec", want: "2048"},
 	{repo: "traefik/whoami", commit: "8951300", commands: [][]string{viaBuildpacks, {"config:set", "APP", "WHOAMI_PORT_NUMBER=5000"}}, want: "X-Forwarded-Proto: https"},
 	{repo: "mccutchen/go-httpbin", commit: "697b6e3", commands: [][]string{viaBuildpacks}, path: "/headers", want: "X-Forwarded-For"},
-	{repo: "umputun/reproxy", commit: "43daa21", commands: [][]string{viaBuildpacks, {"config:set", "APP", "LISTEN=0.0.0.0:5000"}}, path: "/ping", want: "pong"},
-	{repo: "gorilla/websocket", commit: "e064f32", commands: [][]string{{"config:set", "APP", "GO_INSTALL_PACKAGE_SPEC=./examples/chat", "PORT=8080"}}},
-	{repo: "dokku/smoke-test-app", commit: "96f6ba2", commands: [][]string{{"buildpacks:set", "APP", "python"}}},
+	{repo: "umputun/reproxy", commit: "43daa21", commands: [][]string{viaBuildpacks, {"config:set", "APP", "LISTEN=0.0.0.0:5000", "ASSETS_LOCATION=/app/site"}}, path: "/ping", want: "pong"},
+	{repo: "dokku/smoke-test-app", commit: "96f6ba2", commands: [][]string{{"buildpacks:set", "APP", "procfile"}}, want: "python/http.server"},
 }
 
 // TestCompatibility is "make compatibility": it pushes each of projects, and

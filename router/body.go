@@ -17,7 +17,7 @@ type upload struct {
 func (u *upload) Read(b []byte) (int, error) {
 	n, err := u.body.Read(b)
 	u.count.Add(int64(n))
-	if err != nil && err != io.EOF {
+	if err != nil && err != io.EOF && err != errTooLarge {
 		u.failed.Store(true)
 	}
 	return n, err

@@ -19,6 +19,7 @@ type exchange struct {
 	gen    *Generation
 	w      *response
 	req    *http.Request // the visitor's
+	from   client
 	began  time.Time
 	id     string
 	target *target // has the request now; nil if none has
@@ -33,6 +34,10 @@ type exchange struct {
 func (g *Generation) serve(w http.ResponseWriter, req *http.Request) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	x := &exchange{gen: g, w: &response{ResponseWriter: w}, req: req, began: time.Now(), id: requestID(req)}
+	x.from = g.trust.Load().clientOf(req)
+	if x.from.forwarded {
+		x.client = x.from.addr.String()
+	}
 	x.w.sight = &x.sight
 	uncut := context.AfterFunc(g.cutting, func() {
 		cancel(errCut)
@@ -67,7 +72,7 @@ func (g *Generation) serve(w http.ResponseWriter, req *http.Request) {
 		// A server that cannot do it loses no more than that.
 		_ = http.NewResponseController(w).EnableFullDuplex()
 	}
-	if g.policy.answer(x.w, req) {
+	if g.policy.answer(x) {
 		return
 	}
 	proxy := httputil.ReverseProxy{
@@ -148,7 +153,7 @@ func (x *exchange) at(t *target) {
 // watch notices when the target breaks off its answer.
 func (x *exchange) watch(res *http.Response) error {
 	x.firstByte = time.Since(x.began)
-	x.gen.policy.amend(x.req, res)
+	x.gen.policy.amend(x, res)
 	if res.StatusCode != http.StatusSwitchingProtocols {
 		res.Body = &download{res.Body, x, res.Request.Context()}
 	}

@@ -17,7 +17,7 @@ func (x *exchange) fail(_ http.ResponseWriter, req *http.Request, err error) {
 		panic(http.ErrAbortHandler)
 	}
 	// A service without a process is not out of order.
-	x.failed = !errors.Is(err, errNoTarget)
+	x.failed = !errors.Is(err, errNoTarget) && !errors.Is(err, errTooLarge)
 	if x.failed {
 		addr := ""
 		if x.target != nil {
@@ -31,14 +31,15 @@ func (x *exchange) fail(_ http.ResponseWriter, req *http.Request, err error) {
 		x.w.Header().Set("Connection", "close")
 	}
 	// Not to x.w: a cut answer may not be written any more, but this page may.
-	page := pageFor(err, cause)
-	x.status, x.code = page.Status, page.Code
-	page.write(x.w.ResponseWriter, req, x.id)
+	x.gen.policy.page(x, x.w.ResponseWriter, pageFor(err, cause))
 }
 
 func pageFor(err, cause error) *page {
 	if cause != nil {
 		return cutOff
+	}
+	if errors.Is(err, errTooLarge) {
+		return tooLarge
 	}
 	if errors.Is(err, errNoTarget) {
 		return noProcess

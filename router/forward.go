@@ -1,6 +1,7 @@
 package router
 
 import (
+	"cmp"
 	"crypto/rand"
 	"net"
 	"net/http"
@@ -11,8 +12,8 @@ import (
 )
 
 // rewrite makes the request that the target gets: the visitor's own, but for
-// what only we can know. Nobody in front of us is trusted yet, so what a
-// visitor says about where they come from is dropped.
+// what only we can know. What a visitor says about where they come from is
+// dropped; those in front of us who are trusted have been heard already.
 func (x *exchange) rewrite(p *httputil.ProxyRequest) {
 	in, out := p.In, p.Out
 	for name := range out.Header {
@@ -28,6 +29,11 @@ func (x *exchange) rewrite(p *httputil.ProxyRequest) {
 	p.SetXForwarded()
 	h := out.Header
 	h.Set("X-Forwarded-Port", port(in))
+	if x.from.forwarded {
+		h.Set("X-Forwarded-For", x.from.addr.String())
+		h.Set("X-Forwarded-Proto", x.from.proto)
+		h.Set("X-Forwarded-Port", cmp.Or(x.from.port, port(in)))
+	}
 	h.Set("X-Request-Id", x.id)
 	h.Set("X-Request-Start", strconv.FormatInt(time.Now().UnixMilli(), 10))
 }

@@ -18,7 +18,8 @@ type Generation struct {
 	debug   *log.Logger
 	wanted  Policy
 	policy  *policy
-	stats   *stats // the service's, the same from generation to generation
+	trust   *atomic.Pointer[trust] // the router's
+	stats   *stats                 // the service's, the same from generation to generation
 	targets atomic.Pointer[[]*target]
 	turn    atomic.Uint64 // where the search for a target starts
 	bench   sync.Mutex    // held while it is decided whether a target goes out
@@ -37,7 +38,7 @@ type Generation struct {
 
 func (r *Router) newGeneration(s Service, stats *stats) *Generation {
 	g := &Generation{
-		name: s.Name, log: r.log, debug: r.debug, wanted: s.Policy, policy: newPolicy(s.Policy), stats: stats,
+		name: s.Name, log: r.log, debug: r.debug, wanted: s.Policy, policy: newPolicy(s.Policy), trust: &r.trust, stats: stats,
 		idle: make(chan struct{}),
 	}
 	g.cutting, g.cut = context.WithCancel(context.Background())
@@ -103,5 +104,6 @@ func (g *Generation) refuse(w http.ResponseWriter, req *http.Request, p *page) {
 		g.observe(x)
 		g.leave()
 	}()
-	p.write(x.w, req, x.id)
+	x.from = g.trust.Load().clientOf(req)
+	g.policy.page(x, x.w, p)
 }

@@ -3,6 +3,7 @@ package router
 import (
 	"bytes"
 	"embed"
+	"encoding/json"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -54,6 +55,8 @@ var (
 		"This app takes no uploads as large as this one.", 0}
 	notAllowed = &page{http.StatusForbidden, "not-allowed", "This is not for you",
 		"This app is not open to the address that you come from.", 0}
+	tooManyGuesses = &page{http.StatusTooManyRequests, "too-many-guesses", "Too many passwords at once",
+		"More passwords are being checked than this machine has time for. Please try again in a moment.", 5}
 	notLoggedIn = &page{http.StatusUnauthorized, "login-needed", "Who are you?",
 		"This app asks for a name and a password.", 0}
 	notProxy = &page{http.StatusBadRequest, "bad-request", "This is not a proxy",
@@ -62,11 +65,17 @@ var (
 
 var allPages = []*page{
 	unknownHost, crashed, tooMany, timedOut, brokeOff, noProcess, unreadable, cutOff, notReached, starting, refused,
-	inMaintenance, tooLarge, notAllowed, notLoggedIn, notProxy,
+	inMaintenance, tooLarge, notAllowed, tooManyGuesses, notLoggedIn, notProxy,
 }
 
-// write answers with the page: HTML for browsers, plain text for all others.
+// write answers with the page, in the form that the visitor asks for.
 func (p *page) write(w http.ResponseWriter, req *http.Request, requestID string) {
+	p.send(w, req, requestID, "")
+}
+
+// send writes the page: HTML for browsers, for which there may be some of the
+// owner's, JSON for those who ask for it, and plain text for all others.
+func (p *page) send(w http.ResponseWriter, req *http.Request, requestID, html string) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("Vary", "Accept")
@@ -77,32 +86,104 @@ func (p *page) write(w http.ResponseWriter, req *http.Request, requestID string)
 	if requestID != "" {
 		h.Set("X-Request-Id", requestID)
 	}
-	var body bytes.Buffer
-	if wantsHTML(req) {
-		h.Set("Content-Type", "text/html; charset=utf-8")
+	body, contentType := p.render(formOf(req.Header["Accept"]), requestID, html)
+	h.Set("Content-Type", contentType)
+	if html == "" && contentType == typeHTML {
 		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-		err := pageHTML.ExecuteTemplate(&body, "page.html", struct {
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(p.Status)
+	// The visitor may have gone; there is nobody to tell.
+	_, _ = w.Write(body)
+}
+
+const typeHTML = "text/html; charset=utf-8"
+
+func (p *page) render(form, requestID, html string) (body []byte, contentType string) {
+	var b bytes.Buffer
+	switch form {
+	case "html":
+		contentType = typeHTML
+		if html != "" {
+			b.WriteString(p.fillIn(html, requestID))
+			break
+		}
+		err := pageHTML.ExecuteTemplate(&b, "page.html", struct {
 			*page
 			RequestID string
 		}{p, requestID})
 		if err != nil {
 			panic(err) // the template is ours, and a test renders every page
 		}
-	} else {
-		h.Set("Content-Type", "text/plain; charset=utf-8")
-		fmt.Fprintf(&body, "%d %s (%s)\n%s\n", p.Status, p.Title, p.Code, p.Text)
+	case "text":
+		contentType = "text/plain; charset=utf-8"
+		fmt.Fprintf(&b, "%d %s (%s)\n%s\n", p.Status, p.Title, p.Code, p.Text)
+	default:
+		contentType = form
+		// Of numbers and strings, so it cannot fail.
+		_ = json.NewEncoder(&b).Encode(struct {
+			Status    int    `json:"status"`
+			Code      string `json:"code"`
+			Title     string `json:"title"`
+			Detail    string `json:"detail"`
+			RequestID string `json:"request_id,omitempty"`
+		}{p.Status, p.Code, p.Title, p.Text, requestID})
 	}
-	h.Set("Content-Length", strconv.Itoa(body.Len()))
-	w.WriteHeader(p.Status)
-	// The visitor may have gone; there is nobody to tell.
-	_, _ = w.Write(body.Bytes())
+	return b.Bytes(), contentType
 }
 
-func wantsHTML(req *http.Request) bool {
-	for _, accept := range req.Header["Accept"] {
-		if strings.Contains(strings.ToLower(accept), "text/html") {
-			return true
+// fillIn puts what the page says where the owner's HTML wants it.
+func (p *page) fillIn(html, requestID string) string {
+	return strings.NewReplacer(
+		"{{status}}", strconv.Itoa(p.Status),
+		"{{code}}", template.HTMLEscapeString(p.Code),
+		"{{title}}", template.HTMLEscapeString(p.Title),
+		"{{text}}", template.HTMLEscapeString(p.Text),
+		"{{request}}", template.HTMLEscapeString(requestID),
+	).Replace(html)
+}
+
+// formOf is the form that an Accept header asks for most: "html", a media type
+// of JSON, or "text". Who takes anything gets text: it is a person at a shell,
+// or a program that will not read it.
+func formOf(accept []string) string {
+	form, most := "text", 0.0
+	for _, line := range accept {
+		for element := range strings.SplitSeq(line, ",") {
+			name, params, _ := strings.Cut(element, ";")
+			f := ""
+			switch name = strings.ToLower(strings.TrimSpace(name)); {
+			case name == "text/html" || name == "application/xhtml+xml":
+				f = "html"
+			case name == "application/problem+json":
+				f = name
+			case name == "application/json" || strings.HasPrefix(name, "application/") && strings.HasSuffix(name, "+json"):
+				f = "application/json"
+			case name == "text/plain":
+				f = "text"
+			default:
+				continue
+			}
+			if q := quality(params); q > most {
+				form, most = f, q
+			}
 		}
 	}
-	return false
+	return form
+}
+
+// quality is the q among the parameters of an element of a header, 1 if there
+// is none, and 0 if it is none of our world.
+func quality(params string) float64 {
+	for param := range strings.SplitSeq(params, ";") {
+		name, value, _ := strings.Cut(param, "=")
+		if strings.EqualFold(strings.TrimSpace(name), "q") {
+			q, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			if err != nil || !(0 <= q && q <= 1) {
+				return 0
+			}
+			return q
+		}
+	}
+	return 1
 }

@@ -1,13 +1,14 @@
 package router_test
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 )
 
-func TestPagesAreHTMLForBrowsersAndTextForOthers(t *testing.T) {
+func TestPagesHaveTheFormThatTheVisitorAsksFor(t *testing.T) {
 	d := open(t)
 	d.blog()
 
@@ -17,9 +18,17 @@ func TestPagesAreHTMLForBrowsersAndTextForOthers(t *testing.T) {
 	} {
 		for accept, want := range map[string]string{
 			"text/html,application/xhtml+xml;q=0.9,*/*;q=0.8": "text/html; charset=utf-8",
-			"*/*":              "text/plain; charset=utf-8",
-			"application/json": "text/plain; charset=utf-8",
-			"":                 "text/plain; charset=utf-8",
+			"*/*":                               "text/plain; charset=utf-8",
+			"":                                  "text/plain; charset=utf-8",
+			"application/json":                  "application/json",
+			"application/json, text/plain, */*": "application/json",
+			"application/problem+json":          "application/problem+json",
+			"application/vnd.api+json":          "application/json",
+			"application/json;q=0.5, text/html;q=0.4":      "application/json",
+			"application/json;q=0.4, TEXT/HTML ; q=0.5":    "text/html; charset=utf-8",
+			"application/json;q=0, text/html;q=0":          "text/plain; charset=utf-8",
+			"image/avif,image/webp,*/*;q=0.8":              "text/plain; charset=utf-8",
+			"application/json;q=7, text/html;q=nan, */*;q": "text/plain; charset=utf-8",
 		} {
 			req, _ := http.NewRequest("GET", url, nil)
 			req.Header.Set("Accept", accept)
@@ -33,6 +42,9 @@ func TestPagesAreHTMLForBrowsersAndTextForOthers(t *testing.T) {
 				t.Errorf("%s for %q: %v, want %s that is not stored", url, accept, res.Header, want)
 			}
 			if isHTML := strings.Contains(body, "<h1>"); isHTML != strings.HasPrefix(want, "text/html") {
+				t.Errorf("%s for %q: the body is %q", url, accept, body)
+			}
+			if isJSON := json.Valid([]byte(body)); isJSON != strings.HasSuffix(want, "json") {
 				t.Errorf("%s for %q: the body is %q", url, accept, body)
 			}
 			for _, word := range words {

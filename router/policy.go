@@ -39,6 +39,7 @@ type Policy struct {
 	// with an error (4xx, 5xx) and an empty body.
 	PagesForEmpty bool        `json:"pages_for_empty,omitempty"`
 	Compression   Compression `json:"compression,omitzero"`
+	Log           Logging     `json:"log,omitzero"`
 }
 
 // Timeouts are how long we wait; 0 is for ever.
@@ -71,23 +72,80 @@ func DefaultPolicy() Policy {
 
 // A policy is a Policy made ready for requests. It never changes.
 //
-// The exchange enforces what is about connections: timeouts, maxRequests
-// (tooMany is the page), and the end of a body that grows larger than maxBody
-// (errTooLarge from reading it, for which tooLarge is the page).
+// What does not validate closes rather than opens: an address that cannot be
+// read lets nobody in, a hash that cannot be read no password.
+//
+// The exchange enforces what is about connections: timeouts, maxRequests (for
+// which tooMany is the page), and the end of a body that grows larger than
+// maxBody (reading it says errTooLarge, for which tooLarge is the page).
 type policy struct {
 	maxBody     int64
 	maxRequests int64
 	timeouts    Timeouts
+	log         Logging
+
+	plainHTTP   bool
+	questions   bool // there is more to ask of a request than its size
+	hsts        *hsts
+	allow       *allow
+	auth        *auth
+	maintenance *maintenance
+	redirects   []redirect
+
+	headers       []header
+	pages         map[string]string
+	pagesForEmpty bool
+	compression   *compression
 }
 
 func newPolicy(p Policy) *policy {
-	return &policy{maxBody: p.MaxBody, maxRequests: int64(p.MaxRequests), timeouts: p.Timeouts}
+	c := &policy{
+		maxBody: p.MaxBody, maxRequests: int64(p.MaxRequests), timeouts: p.Timeouts, log: p.Log,
+		plainHTTP: p.PlainHTTP, hsts: newHSTS(p.HSTS), allow: newAllow(p.Allow), auth: newAuth(p.Auth),
+		maintenance: newMaintenance(p.Maintenance), redirects: newRedirects(p.Redirects),
+		headers: newHeaders(p.Headers), pages: p.Pages, pagesForEmpty: p.PagesForEmpty && len(p.Pages) > 0,
+		compression: newCompression(p.Compression),
+	}
+	c.questions = c.allow != nil || c.auth != nil || c.maintenance != nil || len(c.redirects) > 0
+	return c
 }
 
 // answer answers a request that is not to reach a target, and reports whether
-// it has.
-func (p *policy) answer(http.ResponseWriter, *http.Request) bool { return false }
+// it has. It may replace the request's body.
+func (p *policy) answer(x *exchange) bool {
+	if p.questions && p.ask(x) {
+		return true
+	}
+	return p.maxBody > 0 && p.limit(x)
+}
 
-// amend changes a target's answer before any of it goes to the visitor, whose
-// request is req. It may replace the body.
-func (p *policy) amend(req *http.Request, res *http.Response) {}
+func (p *policy) ask(x *exchange) bool {
+	switch {
+	case !p.allow.has(x.from.addr):
+		p.page(x, x.w, notAllowed)
+	case p.redirect(x):
+	case p.maintenance != nil && p.maintenance.answer(p, x):
+	case p.auth != nil && p.auth.answer(p, x):
+	default:
+		return false
+	}
+	return true
+}
+
+// amend changes a target's answer before any of it goes to the visitor. It may
+// replace the body.
+func (p *policy) amend(x *exchange, res *http.Response) {
+	p.hsts.set(x, res.Header)
+	if p.headers != nil {
+		setHeaders(p.headers, res.Header)
+	}
+	if res.StatusCode < 200 {
+		return
+	}
+	if p.pagesForEmpty && res.StatusCode >= 400 && res.ContentLength == 0 {
+		p.fill(x, res)
+	}
+	if p.compression != nil {
+		p.compression.apply(x.req, res)
+	}
+}

@@ -51,3 +51,16 @@ func within(all []netip.Prefix, addr netip.Addr) bool {
 	}
 	return false
 }
+
+// An allow is a list of those who may come in; nil allows all.
+type allow struct{ networks []netip.Prefix }
+
+func newAllow(list []string) *allow {
+	if len(list) == 0 {
+		return nil
+	}
+	all, _ := networks(list) // what cannot be read lets nobody in
+	return &allow{all}
+}
+
+func (a *allow) has(addr netip.Addr) bool { return a == nil || within(a.networks, addr) }

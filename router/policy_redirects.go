@@ -1,7 +1,9 @@
 package router
 
 import (
+	"cmp"
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 )
@@ -55,6 +57,9 @@ func (r Redirect) compile() (redirect, error) {
 	var err error
 	if c.host, c.path, err = hostAndPath(r.From); err != nil {
 		return c, err
+	}
+	if c.host != "" {
+		c.host = canonicalHost(c.host)
 	}
 	if c.host == "" && c.path == "" {
 		return c, fmt.Errorf("it has to be for a host or a path")
@@ -138,3 +143,62 @@ func validPattern(path string) error {
 }
 
 func isDigits(s string) bool { return strings.Trim(s, "0123456789") == "" }
+
+func newRedirects(all []Redirect) []redirect {
+	var redirects []redirect
+	for _, r := range all {
+		if c, err := r.compile(); err == nil {
+			redirects = append(redirects, c)
+		}
+	}
+	return redirects
+}
+
+// redirect answers with the first redirect that is for the request.
+func (p *policy) redirect(x *exchange) bool {
+	if len(p.redirects) == 0 {
+		return false
+	}
+	host, path := canonicalHost(x.req.Host), x.req.URL.EscapedPath()
+	if strings.HasPrefix(path, "/.well-known/acme-challenge/") {
+		return false
+	}
+	for i := range p.redirects {
+		if r := &p.redirects[i]; (r.host == "" || r.host == host) && r.covers(path) {
+			x.w.Header().Set("Location", r.location(x, host, path))
+			p.hsts.set(x, x.w.Header())
+			x.w.WriteHeader(r.status)
+			return true
+		}
+	}
+	return false
+}
+
+// location is a whole URL, so that no path of a visitor's (//evil.test) can be
+// read as a host.
+func (r *redirect) location(x *exchange, host, path string) string {
+	var b strings.Builder
+	b.WriteString(cmp.Or(r.scheme, x.from.proto))
+	b.WriteString("://")
+	if r.toHost != "" {
+		b.WriteString(r.toHost)
+	} else {
+		b.WriteString(urlHost(host))
+	}
+	if _, port, err := net.SplitHostPort(x.req.Host); err == nil && r.scheme == "" && isDigits(port) && !strings.Contains(r.toHost, ":") {
+		b.WriteString(":" + port)
+	}
+	switch {
+	case r.toPath == "":
+		b.WriteString(cmp.Or(path, "/"))
+	case r.toBelow:
+		b.WriteString(r.toPath)
+		b.WriteString(strings.TrimPrefix(path[len(r.path):], "/"))
+	default:
+		b.WriteString(r.toPath)
+	}
+	if q := x.req.URL.RawQuery; q != "" && !r.query {
+		b.WriteString("?" + q)
+	}
+	return b.String()
+}

@@ -6,7 +6,9 @@ import (
 )
 
 // Redirect answers plain HTTP: a host that is served is sent to HTTPS at the
-// given port, an unknown one gets the page that says so.
+// given port, an unknown one gets the page that says so. A service that wants
+// to be served by plain HTTP is, and so is a visitor whose own connection is
+// HTTPS, as a proxy says that we trust.
 func (r *Router) Redirect(httpsPort int) http.Handler {
 	port := ""
 	if httpsPort != 443 {
@@ -22,6 +24,10 @@ func (r *Router) Redirect(httpsPort int) http.Handler {
 			http.Error(w, "this is not a proxy", http.StatusBadRequest)
 			return
 		}
+		if r.servesPlain(host, req) {
+			r.ServeHTTP(w, req)
+			return
+		}
 		// 308 has a client repeat a POST as a POST.
 		status := http.StatusPermanentRedirect
 		if req.Method == http.MethodGet || req.Method == http.MethodHead {
@@ -30,4 +36,15 @@ func (r *Router) Redirect(httpsPort int) http.Handler {
 		w.Header().Set("Location", "https://"+urlHost(host)+port+req.URL.RequestURI())
 		w.WriteHeader(status)
 	})
+}
+
+func (r *Router) servesPlain(host string, req *http.Request) bool {
+	t := r.table.Load()
+	if t.own[host] == nil {
+		if to, clear := t.lead(host, req.URL); clear && to != nil && to.now.Load().policy.plainHTTP {
+			return true
+		}
+	}
+	from := r.trust.Load().clientOf(req)
+	return from.forwarded && from.proto == "https"
 }

@@ -78,7 +78,7 @@ func newWorld(t *testing.T) *world {
 		command.Builder(w.Pipeline), command.DockerOptions(w.Pipeline),
 		command.Builds(w.Pipeline), command.Resources(w.Pipeline),
 		command.Buildpacks(w.Pipeline),
-		command.Keys(store), command.Stack(w.Pipeline),
+		command.Keys(store), command.Stack(w.Pipeline), command.Router(w.Pipeline),
 		command.Host(w.Pipeline, command.HostInfo{Version: "1.2.3", SSHPort: 2222, Key: publicKey(t)}))
 	return w
 }
@@ -173,6 +173,8 @@ func args(c command.Command) []string {
 			"<key>":       "bob", "<name>": "zoe", "<image>": "stack:1", "<stack>": "heroku-24", "<property>": "deploy-branch", "<value>": "main", "<command>": "apps", "<n>": "1",
 			"<archive-url>": "http://127.0.0.1:1/app.tar", "<docker-image>": "node:24", "<git-username>": "Camila", "<git-email>": "camila@example.com",
 			"<repository>": "https://127.0.0.1:1/app.git", "<git-ref>": "main", "<username>": "camila", "<password>": "hunter2",
+			"<door-property>": "hsts", "<header>": "X-Key", "<text>": "hunter2", "<error>": "503", "<ip>": "192.0.2.7",
+			"<source>": "/old", "<destination>": "/new", "<status>": "302", "<visitor>": "vera",
 			"<phase>": "build", "<option=value>": "--build-arg=SECRET=hunter2",
 		}[word])
 	}

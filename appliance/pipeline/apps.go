@@ -19,6 +19,11 @@ func (p *Pipeline) Create(ctx context.Context, name appliance.AppName, provision
 	if err := p.Store.CreateApp(ctx, name, provisional); err != nil {
 		return err
 	}
+	// Requests that ended after another app of that name was destroyed are not
+	// for the owner of this one to see.
+	if err := p.Router.AccessLog.Forget(string(name)); err != nil {
+		return err
+	}
 	if err := p.Repos.Create(ctx, name); err != nil {
 		return fmt.Errorf("make repository of %s: %w", name, err)
 	}
@@ -79,7 +84,7 @@ func (r *run) destroy(ctx context.Context) error {
 	// Once more: while its processes ended, a restore has routed what was left.
 	r.Router.Remove(string(r.app))
 	r.Certificates.Forget(hosts...)
-	return nil
+	return r.Router.AccessLog.Forget(string(r.app))
 }
 
 // Discard removes an app that came into being for a push and that nothing has

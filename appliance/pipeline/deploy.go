@@ -221,10 +221,14 @@ func (r *run) goLive(ctx context.Context, release int, generation appliance.Gene
 	if err != nil {
 		return nil, err
 	}
+	policy, err := r.Policy(ctx, r.app)
+	if err != nil {
+		return nil, err
+	}
 	if err := r.Store.GoLive(ctx, r.app, release, generation); err != nil {
 		return nil, err
 	}
-	served, err := r.swap(router.Service{Name: string(r.app), Hosts: hosts, Targets: targets(fresh)})
+	served, err := r.swap(router.Service{Name: string(r.app), Hosts: hosts, Targets: targets(fresh), Policy: policy})
 	r.Certificates.Manage(hosts...)
 	return served, err
 }

@@ -46,6 +46,8 @@ type Pipeline struct {
 	started   time.Time
 	leftovers []appliance.AppName // of interrupted pushes; set before the first use
 
+	doors sync.Mutex // held while settings about the door change
+
 	sweeping sync.Mutex // guards swept, and lets one sweep at a time
 	swept    bool
 }

@@ -138,7 +138,11 @@ func (p *Pipeline) route(ctx context.Context, s *state, name appliance.AppName) 
 	if err != nil {
 		return err
 	}
-	err = p.update(ctx, router.Service{Name: string(name), Hosts: hosts, Targets: targets(of(app.Live, processes))})
+	policy, err := p.Policy(ctx, name)
+	if err != nil {
+		return err
+	}
+	err = p.update(ctx, router.Service{Name: string(name), Hosts: hosts, Targets: targets(of(app.Live, processes)), Policy: policy})
 	if err == nil && !app.Provisional {
 		p.Certificates.Manage(hosts...) // only what is routed gets a certificate
 	}

@@ -7,14 +7,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/netip"
 	"os"
 	"runtime/debug"
 	"syscall"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/berthhq/berth/appliance"
 	"github.com/berthhq/berth/appliance/builder"
@@ -31,8 +28,8 @@ import (
 // grace is how long requests and sessions may take when the appliance ends.
 const grace = 30 * time.Second
 
-// serve puts the appliance together and runs it until ctx is done. This is
-// the one place that knows every package.
+// serve runs the appliance until ctx is done, or until a successor serves in
+// its place.
 func serve(ctx context.Context, cfg config) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	slog.SetDefault(log) // also for what libraries say through package log
@@ -40,44 +37,74 @@ func serve(ctx context.Context, cfg config) error {
 	if err := os.MkdirAll(cfg.dir, 0o700); err != nil {
 		return err
 	}
-	lock, err := lockDir(cfg.path("lock"))
+	manager := newNotifier(os.Getenv)
+	from, err := arrive(ctx, os.Getenv)
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
-	ln, err := listen(cfg)
-	if err != nil {
-		return err
+	d := &daemon{cfg: cfg, log: log, manager: manager, from: from, routes: router.New(log), requests: make(chan request)}
+	err = d.serve(ctx)
+	if err != nil && from != nil {
+		from.failed(err)
 	}
-	defer ln.Close()
+	return err
+}
 
+// An inside is everything behind the doors. One process at a time has it: who
+// has the directory's lock.
+type inside struct {
+	lock         *os.File
+	store        *db.Store
+	engine       *docker.Engine
+	certificates *certs.Manager
+	pipe         *pipeline.Pipeline
+	door         *gateway.Gateway
+	patience     patience
+}
+
+// moveIn puts the inside together, all routes in place, and serves nothing
+// yet. This is the one place that knows every package. The lock is taken if it
+// is nil.
+func (d *daemon) moveIn(ctx context.Context, lock *os.File) (in *inside, err error) {
+	cfg, log := d.cfg, d.log
+	in = &inside{lock: lock}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, in.close())
+			in = nil
+		}
+	}()
+	if in.lock == nil {
+		if in.lock, err = lockDir(cfg.path("lock")); err != nil {
+			return in, err
+		}
+	}
 	store, err := db.Open(ctx, cfg.path("berth.db"))
 	if err != nil {
-		return err
+		return in, err
 	}
-	defer store.Close()
+	in.store = store
 	hostKey, err := hostKey(cfg.path("host_key"))
 	if err != nil {
-		return err
+		return in, err
 	}
 	engine, err := docker.New(cfg.docker, cfg.instance)
 	if err != nil {
-		return err
+		return in, err
 	}
-	defer engine.Close()
+	in.engine = engine
 	engine.Log = log
-	routes := router.New(log)
 	switch {
 	case !cfg.ip.IsValid():
 		cfg.ip = publicIP()
 	case cfg.ip.IsLoopback():
 		cfg.ip = netip.Addr{} // apps are for this machine alone: they live below localhost
 	}
-	certificates, err := certificates(ctx, cfg, store, routes, ln, log)
+	certificates, err := certificates(ctx, cfg, store, d.routes, d.doors, log)
 	if err != nil {
-		return err
+		return in, err
 	}
-	defer certificates.Close()
+	in.certificates = certificates
 
 	var pipe *pipeline.Pipeline
 	pack := builder.Pack{Instance: cfg.instance, Stack: func(ctx context.Context, out io.Writer) (appliance.Image, error) {
@@ -92,26 +119,31 @@ func serve(ctx context.Context, cfg config) error {
 		Repos:        git.Repos{Dir: cfg.path("git"), Hooks: cfg.path("hooks")},
 		Builders:     []builder.Builder{pack, builder.Dockerfile{}, builder.Compose{}, builder.Buildpacks{}},
 		Stack:        builder.Stack{Instance: cfg.instance, Binary: cfg.binary, CAs: builder.DefaultCAs},
-		Engine:       engine,
-		Router:       routes,
+		Engine:       d.considerate(engine),
+		Router:       d.routes,
 		Certificates: certificates,
-		Addresses:    pipeline.Addresses{IP: cfg.ip, HTTPSPort: port(ln.https)},
+		Addresses:    pipeline.Addresses{IP: cfg.ip, HTTPSPort: d.doors.port(httpsDoor)},
 		Instance:     cfg.instance,
 		Temp:         cfg.path("sources"), // emptied at the start, so nobody else's
 		Log:          log,
 	}
+	in.pipe = pipe
 	if err := pipe.Recover(ctx); err != nil {
-		return err
+		return in, err
 	}
 	self, err := os.Executable()
 	if err != nil {
-		return err
+		return in, err
 	}
 	if err := pipe.Repos.InstallHook(self, "--socket", cfg.socket); err != nil {
-		return err
+		return in, err
 	}
-	door := &gateway.Gateway{
-		Remote: ln.ssh, Local: ln.local, HostKey: hostKey, Store: store, Pipeline: pipe, Grace: grace, Log: log,
+	ssh, local, err := d.gates()
+	if err != nil {
+		return in, err
+	}
+	in.door = &gateway.Gateway{
+		Remote: ssh, Local: local, HostKey: hostKey, Store: store, Pipeline: pipe, Grace: grace, Busy: in.busy, Log: log,
 		Commands: command.NewSet(store,
 			command.Apps(pipe),
 			command.Processes(pipe),
@@ -126,29 +158,20 @@ func serve(ctx context.Context, cfg config) error {
 			command.Builds(pipe),
 			command.Resources(pipe),
 			command.Buildpacks(pipe),
+			command.Router(pipe),
 			command.Keys(store),
 			command.Stack(pipe),
-			command.Host(pipe, command.HostInfo{Version: version, SSHPort: port(ln.ssh), Key: hostKey.PublicKey()}),
+			command.Host(pipe, command.HostInfo{Version: version, SSHPort: d.doors.port(sshDoor), Key: hostKey.PublicKey()}),
 		),
 	}
-	front := &router.Server{
-		HTTP: ln.http, HTTPS: ln.https, TLS: certificates.TLSConfig(), Grace: grace, Log: log,
-		Plain: certificates.Challenge(routes.Redirect(port(ln.https))), Secure: routes,
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return door.Serve(ctx) })
-	g.Go(func() error { return front.Serve(ctx) })
-	g.Go(func() error { return rest(ctx) })
-	g.Go(func() error { return engine.Watch(ctx, func(app appliance.AppName) { pipe.Changed(ctx, app) }) })
-	log.InfoContext(ctx, "serving", "version", version, "ssh", ln.ssh.Addr(), "http", ln.http.Addr(), "https", ln.https.Addr())
-	err = g.Wait()
-	pipe.Wait()
-	return err
+	d.handshakes.Store(certificates.TLSConfig())
+	d.plain.Store(certificates.Challenge(d.routes.Redirect(d.doors.port(httpsDoor))))
+	return in, d.route(ctx, in)
 }
 
 // certificates makes the certificate manager, and has it tell the audit trail
 // what it does.
-func certificates(ctx context.Context, cfg config, store *db.Store, routes *router.Router, ln listeners, log *slog.Logger) (*certs.Manager, error) {
+func certificates(ctx context.Context, cfg config, store *db.Store, routes *router.Router, doors *doors, log *slog.Logger) (*certs.Manager, error) {
 	account, err := command.ACME(ctx, store)
 	if err != nil {
 		return nil, err
@@ -166,7 +189,7 @@ func certificates(ctx context.Context, cfg config, store *db.Store, routes *rout
 	}
 	return certs.New(ctx, certs.Config{
 		Storage: store.Certificates(), ACME: account, Roots: roots, Serves: routes.Serves, Log: log,
-		HTTPPort: port(ln.http), HTTPSPort: port(ln.https),
+		HTTPPort: doors.port(httpDoor), HTTPSPort: doors.port(httpsDoor),
 		Notify: func(ctx context.Context, e certs.Event) {
 			event := appliance.Event{Actor: "berth", Door: appliance.System, Action: "certificate:" + e.Kind, Detail: e.Host}
 			if e.Err != nil {
@@ -210,29 +233,3 @@ func lockDir(path string) (*os.File, error) {
 	}
 	return f, nil
 }
-
-// listeners are opened together, before anything is served.
-type listeners struct{ ssh, http, https, local net.Listener }
-
-func listen(cfg config) (l listeners, err error) {
-	var errs [4]error
-	l.ssh, errs[0] = net.Listen("tcp", cfg.ssh)
-	l.http, errs[1] = net.Listen("tcp", cfg.http)
-	l.https, errs[2] = net.Listen("tcp", cfg.https)
-	l.local, errs[3] = listenLocal(cfg.socket)
-	if err := errors.Join(errs[:]...); err != nil {
-		l.Close()
-		return l, err
-	}
-	return l, nil
-}
-
-func (l listeners) Close() {
-	for _, ln := range []net.Listener{l.ssh, l.http, l.https, l.local} {
-		if ln != nil {
-			ln.Close()
-		}
-	}
-}
-
-func port(ln net.Listener) int { return ln.Addr().(*net.TCPAddr).Port }

@@ -1,0 +1,122 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/pipeline"
+	"github.com/berthhq/berth/router"
+)
+
+func maintenance(d door) []Command {
+	return []Command{
+		{Name: "maintenance:on", Args: "<app>", Short: "answer every visitor of an app with a page that says to come again", For: Member, Run: d.maintenanceOn},
+		{Name: "maintenance:off", Args: "<app>", Short: "let visitors in again", For: Member, Run: d.maintenanceOff},
+		{Name: "maintenance:enable", Args: "<app>", Short: "maintenance:on, as Dokku calls it", For: Member, Run: d.maintenanceOn},
+		{Name: "maintenance:disable", Args: "<app>", Short: "maintenance:off, as Dokku calls it", For: Member, Run: d.maintenanceOff},
+		{Name: "maintenance:report", Args: "<app>", Short: "show whether an app is in maintenance", For: Member, Reads: true, Run: d.maintenanceReport, Flags: listing},
+		{Name: "maintenance:custom-page", Args: "<app>", Short: "read the page for visitors from stdin", For: Member, Run: d.maintenancePage},
+		{Name: "maintenance:custom-page-remove", Args: "<app>", Short: "show the router's own page again", For: Member, Run: d.maintenancePageRemove},
+		{Name: "maintenance:add-allowed-ip", Args: "<app> <ip>...", Short: "let an address or network in all the same", For: Member, Run: d.maintenanceAllow},
+		{Name: "maintenance:remove-allowed-ip", Args: "<app> <ip>...", Short: "take that back", For: Member, Run: d.maintenanceDisallow},
+	}
+}
+
+// maintain changes what holds for an app in maintenance, and says so.
+func (d door) maintain(ctx context.Context, c *Call, done string, change func(*router.Maintenance) error) error {
+	if err := pipeline.ChangeDoor(ctx, d.Pipeline, c.App, pipeline.MaintenanceSetting, change); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.Stdout, "=====> %s\n", done)
+	return nil
+}
+
+func (d door) maintenanceOn(ctx context.Context, c *Call) error {
+	return d.maintain(ctx, c, fmt.Sprintf("%s is in maintenance", c.App), func(m *router.Maintenance) error {
+		m.On = true
+		return nil
+	})
+}
+
+func (d door) maintenanceOff(ctx context.Context, c *Call) error {
+	return d.maintain(ctx, c, fmt.Sprintf("%s is open again", c.App), func(m *router.Maintenance) error {
+		m.On = false
+		return nil
+	})
+}
+
+func (d door) maintenancePage(ctx context.Context, c *Call) error {
+	page, err := readPage(c)
+	if err != nil {
+		return err
+	}
+	return d.maintain(ctx, c, fmt.Sprintf("Setting the maintenance page of %s (%d bytes)", c.App, len(page)), func(m *router.Maintenance) error {
+		m.HTML = page
+		return nil
+	})
+}
+
+func (d door) maintenancePageRemove(ctx context.Context, c *Call) error {
+	return d.maintain(ctx, c, fmt.Sprintf("Unsetting the maintenance page of %s", c.App), func(m *router.Maintenance) error {
+		m.HTML = ""
+		return nil
+	})
+}
+
+func (d door) maintenanceAllow(ctx context.Context, c *Call) error {
+	return d.maintain(ctx, c, fmt.Sprintf("Letting %s in during maintenance of %s", strings.Join(c.Args[1:], ", "), c.App), func(m *router.Maintenance) error {
+		return allow(&m.Allow, c.Args[1:])
+	})
+}
+
+func (d door) maintenanceDisallow(ctx context.Context, c *Call) error {
+	return d.maintain(ctx, c, fmt.Sprintf("No longer letting %s in during maintenance of %s", strings.Join(c.Args[1:], ", "), c.App), func(m *router.Maintenance) error {
+		return disallow(&m.Allow, c.Args[1:])
+	})
+}
+
+func (d door) maintenanceReport(ctx context.Context, c *Call) error {
+	m, err := pipeline.Kept[router.Maintenance](ctx, d.Pipeline, c.App, pipeline.MaintenanceSetting)
+	if err != nil {
+		return err
+	}
+	page := ""
+	if m.HTML != "" {
+		page = fmt.Sprintf("%d bytes", len(m.HTML))
+	}
+	return c.Report(string(c.App)+" maintenance information", properties{
+		{"maintenance-enabled", strconv.FormatBool(m.On)}, {"maintenance-custom-page", page}, {"maintenance-allowed-ips", strings.Join(m.Allow, " ")},
+	})
+}
+
+// maxAllowed is how many addresses and networks a list may have.
+const maxAllowed = 500
+
+// allow adds addresses and networks to a list. Whether they are any is
+// checked with the rest of the policy.
+func allow(list *[]string, more []string) error {
+	for _, ip := range more {
+		if !slices.Contains(*list, ip) {
+			*list = append(*list, ip)
+		}
+	}
+	if len(*list) > maxAllowed {
+		return fmt.Errorf("%w number of addresses: more than %d", appliance.ErrInvalid, maxAllowed)
+	}
+	return nil
+}
+
+func disallow(list *[]string, less []string) error {
+	for _, ip := range less {
+		i := slices.Index(*list, ip)
+		if i < 0 {
+			return fmt.Errorf("allowed address %.60q %w; there are: %s", ip, appliance.ErrNotFound, strings.Join(*list, " "))
+		}
+		*list = slices.Delete(*list, i, i+1)
+	}
+	return nil
+}

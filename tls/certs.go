@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,23 +30,31 @@ type Config struct {
 	// Roots are trusted for the ACME directory; the system's if nil.
 	Roots *x509.CertPool
 
+	// Address is the machine's own, under which everybody reaches it: it has a
+	// certificate too, so that https://<address>/ works. None if it is zero.
+	Address netip.Addr
+
+	// Resolvers are the name servers ("192.0.2.1:53") that are asked where a
+	// DNS zone begins and whether a change of it has arrived; the system's if
+	// there are none.
+	Resolvers []string
+
 	// Serves tells whether host is an app's. Nothing is ever ordered or signed
 	// for another, so it must hold by the time a host is managed. It is asked
 	// in handshakes: it must be fast. A host that was not served yet when its
-	// order began is tried again in a minute.
+	// order began is tried again in a minute. A wildcard is asked for as it was
+	// given to Manage, with its asterisk.
 	Serves func(host string) bool
 
 	// Notify hears of every certificate obtained, renewed or failed. It may be
 	// nil. It must not call the manager's Close.
 	Notify func(ctx context.Context, e Event)
 
-	Log *slog.Logger // nil for none
-}
+	// Preflight is what is checked before an order; nothing but the CA's limits
+	// if nil.
+	Preflight *Preflight
 
-// ACME are the settings that a person may change at any time.
-type ACME struct {
-	Directory string // Let's Encrypt's if ""
-	Email     string // where the CA may write to; none if ""
+	Log *slog.Logger // nil for none
 }
 
 // An Event is something that happened to the certificate of a host.
@@ -60,17 +69,27 @@ const (
 	Obtained = "obtained"
 	Renewed  = "renewed"
 	Failed   = "failed"
+	Expiring = "expiring" // one that people brought, and that they must renew
 )
 
 // A Manager has the certificates.
 type Manager struct {
 	cfg   Config
 	local *localCA
+	own   own // what people have brought
+	checks
 	cache *certmagic.Cache // the public certificates in memory
 
-	// magic orders by the ACME settings of the moment. It is not behind mu
-	// because certmagic asks for it while it holds a lock of its own.
-	magic atomic.Pointer[certmagic.Config]
+	// issuers order by the ACME settings of the moment. They are not behind mu
+	// because certmagic asks for them while it holds a lock of its own.
+	issuers atomic.Pointer[issuers]
+
+	shown   shown   // what handshakes are answered with
+	tickets tickets // of the sessions that visitors take up again
+
+	// before, if there is one, says what speaks against an attempt to order or
+	// renew the certificate of a host: it is not made then.
+	before func(ctx context.Context, host string) error
 
 	ctx     context.Context // of all that runs
 	cancel  context.CancelFunc
@@ -95,13 +114,26 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 		return nil, fmt.Errorf("local CA: %w", err)
 	}
 	m := &Manager{cfg: cfg, local: local, hosts: map[string]*host{}}
+	if err := m.loadOwn(ctx); err != nil {
+		return nil, fmt.Errorf("certificates that were brought: %w", err)
+	}
+	if m.tickets.keys, err = loadTicketKeys(ctx, cfg.Storage, time.Now()); err != nil {
+		return nil, fmt.Errorf("session tickets: %w", err)
+	}
+	m.tickets.config = m.tlsConfig()
+	m.tickets.use()
 	m.ctx, m.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	m.cache = certmagic.NewCache(certmagic.CacheOptions{
-		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return m.magic.Load(), nil },
-		Logger:           zap.NewNop(),
+		GetConfigForCert: func(cert certmagic.Certificate) (*certmagic.Config, error) {
+			return m.issuers.Load().of(cert.Names[0]), nil
+		},
+		Logger: zap.NewNop(),
 	})
-	m.magic.Store(m.configure(cfg.ACME))
+	m.beginChecks()
+	m.Configure(cfg.ACME)
 	m.running.Go(m.tidy)
+	m.running.Go(m.rotateTickets)
+	m.running.Go(m.watchOwn)
 	return m, nil
 }
 

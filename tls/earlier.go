@@ -3,6 +3,7 @@ package certs
 import (
 	"context"
 	"crypto/tls"
+	"io/fs"
 	"path"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 )
 
 // cacheEarlier brings into memory the best certificate that name has from a
-// directory of earlier days, if any, so that a change of directory and a
+// directory of earlier days, or from when a wildcard was good for it, if any, so that a change of directory and a
 // restart after it do not take a good certificate from a site. It is not
 // renewed: one from today's directory is on its way. Errors do not matter, the
 // local CA's certificate is there.
@@ -25,21 +26,31 @@ func (m *Manager) cacheEarlier(ctx context.Context, magic *certmagic.Config, nam
 	var until time.Time
 	var certPEM, keyPEM []byte
 	for _, issuer := range issuers {
-		issuer = path.Base(issuer)
-		c, err := m.cfg.Storage.Load(ctx, certmagic.StorageKeys.SiteCert(issuer, name))
-		if err != nil {
-			continue
-		}
-		k, err := m.cfg.Storage.Load(ctx, certmagic.StorageKeys.SitePrivateKey(issuer, name))
-		if err != nil {
-			continue
-		}
-		pair, err := tls.X509KeyPair(c, k)
-		if err == nil && pair.Leaf.NotAfter.After(until) {
-			until, certPEM, keyPEM = pair.Leaf.NotAfter, c, k
+		for _, name := range []string{name, wildOf(name)} {
+			c, k, err := m.stored(ctx, path.Base(issuer), name)
+			if err != nil {
+				continue
+			}
+			pair, err := tls.X509KeyPair(c, k)
+			if err == nil && pair.Leaf.NotAfter.After(until) {
+				until, certPEM, keyPEM = pair.Leaf.NotAfter, c, k
+			}
 		}
 	}
 	if time.Now().Before(until) {
 		magic.CacheUnmanagedCertificatePEMBytes(ctx, certPEM, keyPEM, nil)
 	}
+}
+
+// stored returns the certificate that name has from issuer, and its key.
+func (m *Manager) stored(ctx context.Context, issuer, name string) (certPEM, keyPEM []byte, err error) {
+	if name == "" {
+		return nil, nil, fs.ErrNotExist
+	}
+	certPEM, err = m.cfg.Storage.Load(ctx, certmagic.StorageKeys.SiteCert(issuer, name))
+	if err != nil {
+		return nil, nil, err
+	}
+	keyPEM, err = m.cfg.Storage.Load(ctx, certmagic.StorageKeys.SitePrivateKey(issuer, name))
+	return certPEM, keyPEM, err
 }

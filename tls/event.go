@@ -1,6 +1,9 @@
 package certs
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // onEvent hears what certmagic does. It is called in the goroutine of the
 // order, so an answer can stop it.
@@ -8,18 +11,47 @@ func (m *Manager) onEvent(ctx context.Context, event string, data map[string]any
 	name, _ := data["identifier"].(string)
 	renewal, _ := data["renewal"].(bool)
 	err, _ := data["error"].(error)
+	m.enter(ctx, event, name, data)
 	switch {
-	case event == "cert_obtaining" && !m.cfg.Serves(name):
-		m.note(name, errNotServed)
-		return errNotServed
+	case event == "cert_obtaining":
+		return m.allow(ctx, name)
 	case event == "cert_failed":
 		m.failed(ctx, name, err)
 	case event == "cert_obtained" && renewal:
 		// One that is new is told of by obtain, when it is in memory.
 		m.note(name, nil)
 		m.tell(ctx, Event{Host: name, Kind: Renewed})
+	case event == "cached_managed_cert" || event == "cached_unmanaged_cert":
+		m.shown.forget()
 	}
 	return nil
+}
+
+// allow says why no attempt for name must be made now, if there is a reason.
+// It is asked before each, the first, a repeated one and a renewal.
+func (m *Manager) allow(ctx context.Context, name string) error {
+	if !m.serves(name) {
+		m.note(name, errNotServed)
+		return errNotServed
+	}
+	m.mu.Lock()
+	h := m.hosts[name]
+	var refused error
+	if h != nil && time.Now().Before(h.until) {
+		refused = h.err
+	}
+	m.mu.Unlock()
+	if refused != nil {
+		return refused
+	}
+	if m.before == nil {
+		return nil
+	}
+	err := m.before(ctx, name)
+	if err != nil {
+		m.failed(ctx, name, err)
+	}
+	return err
 }
 
 // failed notes and tells why an attempt failed, once for each: certmagic tells
@@ -29,7 +61,18 @@ func (m *Manager) failed(ctx context.Context, name string, err error) {
 		return
 	}
 	err = explain(err)
-	if before := m.note(name, err); before != nil && before.Error() == err.Error() {
+	before := m.note(name, err)
+	m.mu.Lock()
+	if h := m.hosts[name]; h != nil {
+		if until := refusedUntil(err, time.Now()); !until.IsZero() && m.issuers.Load().acme.Fallback.Directory == "" {
+			h.until = until
+		}
+		if cert, _ := m.public(nil, name); cert == nil {
+			m.uncover(name)
+		}
+	}
+	m.mu.Unlock()
+	if before != nil && before.Error() == err.Error() {
 		return
 	}
 	m.tell(ctx, Event{Host: name, Kind: Failed, Err: err})

@@ -74,6 +74,7 @@ func TestLeafsInMemoryAreBounded(t *testing.T) {
 func TestAFloodOfUnknownNamesSignsNothing(t *testing.T) {
 	now := time.Now()
 	m := &Manager{cfg: Config{Serves: func(string) bool { return false }}, local: newLocalCA(t, &now)}
+	m.issuers.Store(new(issuers))
 
 	for i := range 1000 {
 		if _, err := m.certificate(&tls.ClientHelloInfo{ServerName: fmt.Sprintf("x%d.example.com", i)}); err != nil {

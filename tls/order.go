@@ -5,56 +5,54 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/certmagic"
-	"go.uber.org/zap"
 )
 
 // A host is one that is managed. Its fields are guarded by the manager's mu.
 type host struct {
-	issuer string             // whom its certificate was last ordered from
-	stop   context.CancelFunc // ends its order; nil if it needs none
-	err    error              // why the last attempt failed
+	app     bool               // it was given to Manage
+	machine bool               // it is the machine's own: its address, or the wildcard of all apps
+	covered string             // the managed wildcard that certifies it; "" if none does
+	issuer  string             // whom its certificate was last ordered from
+	stop    context.CancelFunc // ends its order; nil if it has none
+	err     error              // why the last attempt failed, or there was none
+	until   time.Time          // the CA said not to ask before
 }
 
 // errNotServed ends an attempt for a host that is no app's.
 var errNotServed = errors.New("no app has this host")
 
-// configure returns what orders by the given settings.
-func (m *Manager) configure(acme ACME) *certmagic.Config {
-	magic := certmagic.New(m.cache, certmagic.Config{
-		Storage: m.cfg.Storage,
-		OnEvent: m.onEvent,
-		Logger:  zap.NewNop(),
-	})
-	magic.Issuers = []certmagic.Issuer{certmagic.NewACMEIssuer(magic, certmagic.ACMEIssuer{
-		CA:             acme.Directory,
-		Email:          acme.Email,
-		Agreed:         true,
-		AltHTTPPort:    m.cfg.HTTPPort,
-		AltTLSALPNPort: m.cfg.HTTPSPort,
-		TrustedRoots:   m.cfg.Roots,
-		Logger:         zap.NewNop(),
-		// Challenges are answered from memory: one process has the ports, and
-		// an order does not outlive it.
-		DisableDistributedSolvers: true,
-	})}
-	return magic
+// serves tells whether name may have a certificate: nothing is ordered or
+// signed for a name that is not an app's or the machine's own.
+func (m *Manager) serves(name string) bool {
+	return m.cfg.Serves(name) || m.issuers.Load().ownName(name)
 }
 
 // Configure changes the settings of all orders from now on, and does not let
 // those wait that wait for another attempt. Hosts that have no certificate from
 // that directory yet get one; until it is there they keep what they have.
 func (m *Manager) Configure(acme ACME) {
-	magic := m.configure(acme)
+	next := m.newIssuers(acme)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.magic.Store(magic)
+	m.issuers.Store(next)
 	for name, h := range m.hosts {
-		if h.stop != nil {
-			h.stop()
-			m.start(name)
+		if h.machine && !next.ownName(name) {
+			if h.machine = false; !h.app {
+				m.end(name)
+			}
+		}
+	}
+	for _, name := range next.own {
+		m.restart(name, func(h *host) { h.machine = true })
+	}
+	for name, h := range m.hosts {
+		if !h.machine {
+			m.restart(name, nil)
 		}
 	}
 }
@@ -67,9 +65,14 @@ func (m *Manager) Manage(hosts ...string) {
 	defer m.mu.Unlock()
 	for _, name := range hosts {
 		name = normal(name)
-		if m.hosts[name] == nil && name != "" {
-			m.start(name)
+		if name == "" {
+			continue
 		}
+		if h := m.hosts[name]; h != nil {
+			h.app = true
+			continue
+		}
+		m.restart(name, func(h *host) { h.app = true })
 	}
 }
 
@@ -81,24 +84,61 @@ func (m *Manager) Forget(hosts ...string) {
 	defer m.mu.Unlock()
 	for _, name := range hosts {
 		name = normal(name)
-		if h := m.hosts[name]; h != nil && h.stop != nil {
-			h.stop()
+		m.own.forget(name)
+		if h := m.hosts[name]; h != nil && h.machine {
+			h.app = false
+			continue
 		}
-		delete(m.hosts, name)
-		m.drop(name, "")
-		m.local.forget(name)
+		m.end(name)
 	}
 }
 
-// start begins to manage name anew. The caller has mu.
-func (m *Manager) start(name string) {
+// end stops managing name. The caller has mu.
+func (m *Manager) end(name string) {
+	if h := m.hosts[name]; h != nil && h.stop != nil {
+		h.stop()
+	}
+	delete(m.hosts, name)
+	m.own.forget(name)
+	m.drop(name, "")
+	m.local.forget(name)
+	m.uncover(name)
+}
+
+// restart begins to manage name anew, as it was but for change. The caller has mu.
+func (m *Manager) restart(name string, change func(*host)) {
 	h := new(host)
+	if old := m.hosts[name]; old != nil {
+		h.app, h.machine = old.app, old.machine
+		if old.stop != nil {
+			old.stop()
+		}
+	}
+	if change != nil {
+		change(h)
+	}
 	m.hosts[name] = h
-	if m.ctx.Err() != nil || !Public(name) {
+	m.start(name)
+}
+
+// start begins to order for name, if that is to be done. The caller has mu.
+func (m *Manager) start(name string) {
+	h, now := m.hosts[name], m.issuers.Load()
+	h.covered, h.stop, h.err = "", nil, nil
+	if m.own.takes(name) || m.ctx.Err() != nil {
 		return
 	}
-	magic := m.magic.Load()
-	h.issuer = issuerOf(magic)
+	if base, _ := strings.CutPrefix(name, "*."); !h.machine && !Public(base) {
+		return
+	}
+	if h.err = now.orderable(name); h.err != nil {
+		return
+	}
+	if h.covered = m.coverOf(name); h.covered != "" {
+		return
+	}
+	h.issuer = now.key
+	magic := now.of(name)
 	ctx, stop := context.WithCancel(m.ctx)
 	h.stop = stop
 	m.running.Go(func() { m.order(ctx, magic, name) })
@@ -153,20 +193,21 @@ func (m *Manager) obtain(ctx context.Context, magic *certmagic.Config, name stri
 		m.drop(name, "")
 		return nil
 	}
-	if h.issuer == issuerOf(magic) {
+	if h.issuer == m.issuers.Load().key && ctx.Err() == nil {
 		h.err = nil
 		m.drop(name, cert.Hash())
+		m.cover(name)
 	}
 	return nil
 }
 
-// drop removes the public certificates of name from memory, all but one.
+// drop removes the public certificates of name from memory, all but one. Those
+// of a wildcard that is good for name are not its own.
 func (m *Manager) drop(name, butHash string) {
 	for _, cert := range m.cache.AllMatchingCertificates(name) {
-		if cert.Hash() != butHash {
+		if cert.Hash() != butHash && slices.Contains(cert.Names, name) {
 			m.cache.Remove([]string{cert.Hash()})
 		}
 	}
+	m.shown.forget()
 }
-
-func issuerOf(magic *certmagic.Config) string { return magic.Issuers[0].IssuerKey() }

@@ -51,7 +51,7 @@ func TestLetsEncryptIsTheDirectoryUnlessAnotherIsSet(t *testing.T) {
 		"":                                 "acme-v02.api.letsencrypt.org-directory",
 		"https://ca.example.net/acme/dir2": "ca.example.net-acme-dir2",
 	} {
-		if got := issuerOf(m.configure(ACME{Directory: directory})); got != want {
+		if got := m.newIssuers(ACME{Directory: directory}).key; got != want {
 			t.Errorf("directory %q: issuer %q, want %q", directory, got, want)
 		}
 	}

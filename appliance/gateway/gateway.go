@@ -32,6 +32,7 @@ type Gateway struct {
 	Commands *command.Set
 	Pipeline *pipeline.Pipeline
 	Grace    time.Duration // for sessions to finish when the appliance ends
+	Busy     func() bool   // whether something is under way that must not be cut even then; nil if nothing ever is
 	Log      *slog.Logger
 
 	HandshakeTime  time.Duration // to show a key; 20 s if 0
@@ -52,7 +53,7 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	group.Go(func() error { return ignoreClosed(local.Serve(g.Local)) })
 	group.Go(func() error {
 		<-ctx.Done()
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.Grace)
+		grace, cancel := g.grace(ctx)
 		defer cancel()
 		// The hook of a push comes in locally: that door is closed last.
 		err := shutdown(grace, remote)
@@ -60,6 +61,31 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	})
 	return group.Wait()
 }
+
+// grace returns a context that ends after Grace, and not while Busy.
+func (g *Gateway) grace(ctx context.Context) (context.Context, context.CancelFunc) {
+	grace, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	go func() {
+		wait := time.NewTimer(g.Grace)
+		defer wait.Stop()
+		for {
+			select {
+			case <-wait.C:
+			case <-grace.Done():
+				return
+			}
+			if g.Busy == nil || !g.Busy() {
+				cancel()
+				return
+			}
+			wait.Reset(100 * time.Millisecond)
+		}
+	}()
+	return grace, cancel
+}
+
+// Pushing tells whether a push is under way.
+func (g *Gateway) Pushing() bool { return g.pushes.any() }
 
 // shutdown lets connections end, and cuts those that do not.
 func shutdown(ctx context.Context, s *ssh.Server) error {

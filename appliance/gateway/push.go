@@ -87,6 +87,12 @@ func (p *pushes) end(token string, discard func()) {
 	}
 }
 
+func (p *pushes) any() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.perApp) > 0
+}
+
 func (p *pushes) get(token string) *push {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -79,6 +79,13 @@ func (l *line) leave(t *turn) {
 	l.next()
 }
 
+// busy tells whether somebody is through, or waits.
+func (l *line) busy() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.through)+len(l.waiting) > 0
+}
+
 // allow changes for how many there is place. Who is through already stays.
 func (l *line) allow(places int) {
 	l.mu.Lock()

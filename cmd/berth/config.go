@@ -21,6 +21,7 @@ type config struct {
 	ssh      string // addresses to listen on
 	http     string
 	https    string
+	http3    bool       // also serve HTTP/3, at the UDP port of https
 	ip       netip.Addr // the machine's public address; the zero Addr: look for it; a loopback one: it has none
 	docker   string     // where Docker listens; its usual place if ""
 	roots    string     // a PEM file of what signs the ACME directory's certificate; the system's if ""
@@ -35,7 +36,7 @@ var instanceName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,30}$`)
 // It returns the arguments that follow the flags.
 func parseConfig(args []string, getenv func(string) string) (config, []string, error) {
 	var c config
-	var ip string
+	var ip, http3 string
 	fs := pflag.NewFlagSet("berth", pflag.ContinueOnError)
 	fs.SetInterspersed(false)
 	fs.BoolP("version", "v", false, "print the version")
@@ -45,6 +46,7 @@ func parseConfig(args []string, getenv func(string) string) (config, []string, e
 	fs.StringVar(&c.ssh, "ssh", cmp.Or(getenv("BERTH_SSH"), ":22"), "address for SSH")
 	fs.StringVar(&c.http, "http", cmp.Or(getenv("BERTH_HTTP"), ":80"), "address for HTTP")
 	fs.StringVar(&c.https, "https", cmp.Or(getenv("BERTH_HTTPS"), ":443"), "address for HTTPS")
+	fs.StringVar(&http3, "http3", cmp.Or(getenv("BERTH_HTTP3"), "on"), "HTTP/3, at the UDP port of HTTPS: on or off")
 	fs.StringVar(&ip, "ip", getenv("BERTH_IP"), "the machine's public address")
 	fs.StringVar(&c.docker, "docker", cmp.Or(getenv("BERTH_DOCKER_HOST"), getenv("DOCKER_HOST")), "where Docker listens")
 	fs.StringVar(&c.roots, "acme-roots", getenv("BERTH_ACME_ROOTS"), "PEM file to trust the ACME directory by")
@@ -58,6 +60,9 @@ func parseConfig(args []string, getenv func(string) string) (config, []string, e
 			return c, nil, fmt.Errorf("%w public address: %v", appliance.ErrInvalid, err)
 		}
 		c.ip = addr
+	}
+	if c.http3 = http3 == "on"; !c.http3 && http3 != "off" {
+		return c, nil, fmt.Errorf("%w http3 %q: there are on and off", appliance.ErrInvalid, http3)
 	}
 	if !instanceName.MatchString(c.instance) {
 		return c, nil, fmt.Errorf("%w instance %q: use lower-case letters, digits and hyphens", appliance.ErrInvalid, c.instance)

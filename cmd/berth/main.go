@@ -40,6 +40,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	switch name {
 	case "serve":
 		err = serve(ctx, cfg)
+	case "reload":
+		err = reload(ctx, cfg, os.Environ(), stdout)
 	case "supervise":
 		err = supervise(ctx, args[1:], stdout, stderr)
 	case "static-serve":

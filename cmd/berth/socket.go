@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -10,9 +9,9 @@ import (
 
 // listenLocal opens the local door. Whoever can open it is an admin, so it is
 // made in a directory that only its owner enters, and moved to its place when
-// its mode is right. The caller holds the directory's lock: a socket that is
-// there already is of an appliance that was killed.
-func listenLocal(path string) (net.Listener, error) {
+// its mode is right. A socket that is there already is of an appliance that was
+// killed, or that is about to end. Whoever ends last removes it.
+func listenLocal(path string) (*net.UnixListener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
 	}
@@ -31,18 +30,5 @@ func listenLocal(path string) (net.Listener, error) {
 		ln.Close()
 		return nil, err
 	}
-	return &localListener{ln, path}, nil
-}
-
-// A localListener removes its socket when it is closed.
-type localListener struct {
-	*net.UnixListener
-	path string
-}
-
-func (l *localListener) Close() error {
-	if err := os.Remove(l.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return errors.Join(err, l.UnixListener.Close())
-	}
-	return l.UnixListener.Close()
+	return ln, nil
 }

@@ -5,6 +5,7 @@ import (
 	"log"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,8 +17,8 @@ type Generation struct {
 	name    string
 	log     *slog.Logger
 	debug   *log.Logger
-	wanted  Policy
 	policy  *policy
+	wanted  *Policy                // what policy was made of
 	trust   *atomic.Pointer[trust] // the router's
 	stats   *stats                 // the service's, the same from generation to generation
 	targets atomic.Pointer[[]*target]
@@ -38,13 +39,23 @@ type Generation struct {
 
 func (r *Router) newGeneration(s Service, stats *stats) *Generation {
 	g := &Generation{
-		name: s.Name, log: r.log, debug: r.debug, wanted: s.Policy, policy: newPolicy(s.Policy), trust: &r.trust, stats: stats,
-		idle: make(chan struct{}),
+		name: s.Name, log: r.log, debug: r.debug, trust: &r.trust, stats: stats, idle: make(chan struct{}),
 	}
+	g.policy, g.wanted = r.ready(s.Policy)
 	g.cutting, g.cut = context.WithCancel(context.Background())
 	g.targets.Store(new([]*target))
 	g.setTargets(s.Targets)
 	return g
+}
+
+// ready makes a policy ready for requests. Most services want the same, and so
+// share it. The caller holds mu, unless the router is nobody else's.
+func (r *Router) ready(p Policy) (*policy, *Policy) {
+	if r.lastWanted == nil || !reflect.DeepEqual(*r.lastWanted, p) {
+		wanted := p
+		r.lastPolicy, r.lastWanted = newPolicy(p), &wanted
+	}
+	return r.lastPolicy, r.lastWanted
 }
 
 // join counts one more request, unless the generation is retired.

@@ -31,7 +31,9 @@ type Router struct {
 	trust   atomic.Pointer[trust]
 	unknown atomic.Uint64 // requests for hosts that lead nowhere
 
-	mu sync.Mutex // held while a new table is made of the current one
+	mu         sync.Mutex // held while a new table is made of the current one; guards what follows
+	lastPolicy *policy
+	lastWanted *Policy // what lastPolicy was made of
 }
 
 // New returns a router that serves nothing yet.

@@ -3,6 +3,8 @@ package router
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 )
 
 // ErrHostTaken says that a host already leads elsewhere.
@@ -42,7 +44,7 @@ func (r *Router) swap(s Service, hold bool) (*Generation, error) {
 
 	t := r.table.Load()
 	to := t.places.get(s.Name)
-	spots, fresh, err := t.spots(s, to)
+	m, err := t.moved(s, to)
 	if err != nil {
 		return nil, err
 	}
@@ -57,56 +59,86 @@ func (r *Router) swap(s Service, hold bool) (*Generation, error) {
 	// The hosts that are new here lead nowhere yet, and those that go may
 	// reach the new generation for a moment.
 	to.now.Store(next)
-	if old == nil || len(fresh) > 0 || len(spots) != len(to.spots) {
-		r.change(func(e *edit) { e.move(s.Name, to, spots, fresh) })
+	if old == nil || m.any() {
+		r.change(func(e *edit) { e.move(s.Name, to, m) })
 	}
+	to.hosts = m.hosts
 	old.retire()
 	return old, nil
 }
 
-// spots returns where a service is to be found from now on, and which of them
-// do not lead to its place yet, or ErrHostTaken.
-func (t *table) spots(s Service, to *place) (all, fresh []spot, err error) {
-	all = make([]spot, 0, len(s.Hosts))
-	seen := make(map[spot]bool, len(s.Hosts))
-	for _, host := range s.Hosts {
-		spot := parseSpot(host)
-		if seen[spot] {
-			continue
-		}
-		seen[spot] = true
-		if !spot.wild && t.own[spot.host] != nil {
-			return nil, nil, fmt.Errorf("%w: %s belongs to the appliance", ErrHostTaken, spot)
-		}
-		now := t.leadsTo(spot)
-		if now != nil && now != to {
-			return nil, nil, fmt.Errorf("%w: %s leads to %s", ErrHostTaken, spot, now.now.Load().name)
-		}
-		if all = append(all, spot); now == nil {
-			fresh = append(fresh, spot)
-		}
-	}
-	return all, fresh, nil
+// A move is how the hosts of a service change.
+type move struct {
+	come, gone []spot
+	hosts      []string // all that there are then
 }
 
-// move has the service of a place be found at these spots only.
-func (e *edit) move(name string, to *place, spots, fresh []spot) {
+func (m move) any() bool { return len(m.come)+len(m.gone) > 0 }
+
+// moved returns how the table must change for a service, whose place may be
+// nil, to have its hosts and no others, or ErrHostTaken. It looks only at those
+// between what is the same at both ends of the list, so that one host more
+// costs no more where there are many.
+func (t *table) moved(s Service, to *place) (m move, err error) {
+	var old []string
+	if to != nil {
+		old = to.hosts
+	}
+	head, tail := sameEnds(old, s.Hosts)
+	if head == len(old) && head == len(s.Hosts) {
+		return move{hosts: old}, nil
+	}
+	was := map[spot]bool{}
+	for _, host := range old[head : len(old)-tail] {
+		was[parseSpot(host)] = true
+	}
+	come := map[spot]bool{}
+	m.hosts = slices.Clone(s.Hosts[:head])
+	for _, host := range s.Hosts[head : len(s.Hosts)-tail] {
+		spot := parseSpot(host)
+		if !spot.wild && t.own[spot.host] != nil {
+			return m, fmt.Errorf("%w: %s belongs to the appliance", ErrHostTaken, spot)
+		}
+		now := t.leadsTo(spot)
+		switch {
+		case now != nil && now != to:
+			return m, fmt.Errorf("%w: %s leads to %s", ErrHostTaken, spot, now.now.Load().name)
+		case was[spot]:
+			delete(was, spot)
+		case now != nil, come[spot]:
+			continue // another spelling of one that is there
+		default:
+			come[spot] = true
+		}
+		m.hosts = append(m.hosts, host)
+	}
+	m.hosts = append(m.hosts, s.Hosts[len(s.Hosts)-tail:]...)
+	m.come, m.gone = slices.Collect(maps.Keys(come)), slices.Collect(maps.Keys(was))
+	return m, nil
+}
+
+// sameEnds returns how many elements two lists have in common at their
+// beginnings, and how many more at their ends.
+func sameEnds(a, b []string) (head, tail int) {
+	n := min(len(a), len(b))
+	for head < n && a[head] == b[head] {
+		head++
+	}
+	for head+tail < n && a[len(a)-1-tail] == b[len(b)-1-tail] {
+		tail++
+	}
+	return head, tail
+}
+
+// move has the service of a place be found at other hosts.
+func (e *edit) move(name string, to *place, m move) {
 	e.places.put(name, to)
-	for _, s := range fresh {
+	for _, s := range m.come {
 		e.lead(s, to)
 	}
-	if len(spots) != len(to.spots)+len(fresh) {
-		stays := make(map[spot]bool, len(spots))
-		for _, s := range spots {
-			stays[s] = true
-		}
-		for _, s := range to.spots {
-			if !stays[s] {
-				e.lead(s, nil)
-			}
-		}
+	for _, s := range m.gone {
+		e.lead(s, nil)
 	}
-	to.spots = spots
 }
 
 // Remove takes the service and its hosts away, and returns the generation
@@ -127,8 +159,8 @@ func (r *Router) remove(name string) *Generation {
 	}
 	r.change(func(e *edit) {
 		e.places.delete(name)
-		for _, s := range at.spots {
-			e.lead(s, nil)
+		for _, host := range at.hosts {
+			e.lead(parseSpot(host), nil)
 		}
 	})
 	old := at.now.Load()

@@ -26,7 +26,7 @@ type table struct {
 // however many hosts lead here.
 type place struct {
 	now   atomic.Pointer[Generation]
-	spots []spot // guarded by Router.mu
+	hosts []string // as Service has them, each once; guarded by Router.mu
 	stats stats
 }
 

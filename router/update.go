@@ -23,9 +23,9 @@ func (r *Router) leads(s Service) bool {
 
 	t := r.table.Load()
 	at := t.places.get(s.Name)
-	if at == nil || !reflect.DeepEqual(at.now.Load().wanted, s.Policy) {
+	if at == nil || !reflect.DeepEqual(*at.now.Load().wanted, s.Policy) {
 		return false
 	}
-	spots, fresh, err := t.spots(s, at)
-	return err == nil && len(fresh) == 0 && len(spots) == len(at.spots)
+	m, err := t.moved(s, at)
+	return err == nil && !m.any()
 }

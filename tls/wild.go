@@ -32,9 +32,12 @@ func (m *Manager) cover(wild string) {
 		return
 	}
 	for name, h := range m.hosts {
-		if wildOf(name) == wild && h.stop != nil && !h.machine {
+		if wildOf(name) != wild || h.machine {
+			continue
+		}
+		m.drop(name, "") // what it has had alone is not renewed any more
+		if h.stop != nil {
 			h.stop()
-			m.drop(name, "") // nor renewed
 			m.start(name)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -23,7 +24,9 @@ import (
 // A world is a machine with a manager of certificates behind its two ports.
 type world struct {
 	t        *testing.T
-	path     string // of the store
+	path     string     // of the store
+	acme     certs.ACME // beside what settings adds
+	address  netip.Addr // the machine's
 	store    *db.Store
 	m        *certs.Manager
 	serving  atomic.Pointer[certs.Manager] // m, for the servers' goroutines
@@ -74,9 +77,14 @@ func (w *world) boot(ca *acmetest.Server) {
 	if w.store, err = db.Open(w.t.Context(), w.path); err != nil {
 		w.t.Fatal(err)
 	}
+	var resolvers []string
+	if ca.DNS() != "" {
+		resolvers = []string{ca.DNS()}
+	}
 	w.m, err = certs.New(w.t.Context(), certs.Config{
-		Storage:  w.store.Certificates(),
-		ACME:     certs.ACME{Directory: ca.Directory, Email: "ops@berth-test.com"},
+		Storage: w.store.Certificates(),
+		ACME:    w.settings(ca),
+		Address: w.address, Resolvers: resolvers,
 		HTTPPort: port(w.http), HTTPSPort: port(w.https),
 		Roots:  ca.Roots,
 		Serves: w.serves,
@@ -94,6 +102,13 @@ func (w *world) boot(ca *acmetest.Server) {
 		w.store.Close()
 	})
 	w.listenAndServe()
+}
+
+// settings are those of a machine that orders from ca.
+func (w *world) settings(ca *acmetest.Server) certs.ACME {
+	acme := w.acme
+	acme.Directory, acme.Email = ca.Directory, "ops@berth-test.com"
+	return acme
 }
 
 func (w *world) listenAndServe() {
@@ -147,6 +162,20 @@ func (w *world) until(what string, holds func() bool) {
 func (w *world) untilPublic(host string) {
 	w.t.Helper()
 	w.until(host+" has a public certificate", func() bool { return w.m.Status(host).Kind == certs.KindPublic })
+}
+
+// untilObtained waits for a certificate from a CA that makes it difficult. The
+// client asks again a few times; where that was not enough, a person who sets
+// the directory again need not wait for certmagic's minute.
+func (w *world) untilObtained(host string, ca *acmetest.Server) {
+	w.t.Helper()
+	for range 20 {
+		if e := w.event(); e.Host == host && e.Kind == certs.Obtained {
+			break
+		}
+		w.m.Configure(w.settings(ca))
+	}
+	w.untilPublic(host)
 }
 
 // event waits for the next thing told.

@@ -32,16 +32,34 @@ type Server struct {
 	RootPEM   []byte         // the same for programs that want a file
 	Issued    *x509.CertPool // the root of the certificates it issues
 
-	orders atomic.Int64
+	orders, refused atomic.Int64
+	refusal         atomic.Pointer[Refusal]
+	newOrder        string // where orders are made
+
 	http   *httptest.Server
+	pebble http.Handler
+	store  *db.MemoryStore
 	dns    *resolver
+	ocsp   *responder // nil for none
 }
+
+// Zone is the DNS zone that can be changed at the server's name server.
+const Zone = "berth-test.com"
 
 // Options say how a server is to be.
 type Options struct {
 	HTTPPort, TLSPort int           // of 127.0.0.1, where challenges are asked; 0 fails them
 	Life              time.Duration // of certificates; Pebble's 90 days if 0
 	Log               io.Writer
+
+	// Profiles are offered beside the default one, with the life of their
+	// certificates. Pebble gives any of them to those who do not choose.
+	Profiles map[string]time.Duration
+	// EAB are the accounts that people have at the CA: ids and their keys, in
+	// base64url. If there are any, everybody must show one.
+	EAB map[string]string
+	// OCSP has certificates name a responder, which runs too.
+	OCSP bool
 }
 
 // Start runs a server for the time of the test that asks challenges at the
@@ -78,33 +96,43 @@ func StartWith(t testing.TB, options Options) *Server {
 
 // New runs a server until Close.
 func New(options Options) (*Server, error) {
-	dns, err := startResolver()
+	dns, err := startResolver(Zone)
 	if err != nil {
 		return nil, err
 	}
 	logger := log.New(options.Log, "", log.Ltime|log.Lmicroseconds)
 	store := db.NewMemoryStore()
-	authority := ca.New(logger, store, "", "ecdsa", 0, 1, map[string]ca.Profile{
-		"default": {Description: "the only one", ValidityPeriod: uint64(options.Life.Seconds())},
-	})
-	validator := va.New(logger, options.HTTPPort, options.TLSPort, false, dns.addr(), store)
-	front := wfe.New(logger, store, validator, authority, []string{"pebble.letsencrypt.org"}, false, false, 1, 1)
-
-	s := &Server{dns: dns, Roots: x509.NewCertPool(), Issued: x509.NewCertPool()}
-	handler := front.Handler()
-	var newOrder string
-	s.http = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == newOrder {
-			s.orders.Add(1)
+	for id, key := range options.EAB {
+		if err := store.AddExternalAccountKeyByID(id, key); err != nil {
+			return nil, err
 		}
-		handler.ServeHTTP(w, r)
-	}))
-	s.http.Config.ErrorLog = logger
-	newOrder, err = newOrderPath(handler)
-	if err != nil {
+	}
+	s := &Server{dns: dns, store: store, Roots: x509.NewCertPool(), Issued: x509.NewCertPool()}
+	profiles := map[string]ca.Profile{
+		"default": {Description: "the only one", ValidityPeriod: uint64(options.Life.Seconds())},
+	}
+	for name, life := range options.Profiles {
+		profiles[name] = ca.Profile{Description: name, ValidityPeriod: uint64(life.Seconds())}
+	}
+	responderURL, keys := "", "ecdsa"
+	if options.OCSP {
+		keys = "rsa" // the only kind of key that Pebble lends to a responder
+		s.ocsp = startResponder()
+		responderURL = s.ocsp.server.URL
+	}
+	authority := ca.New(logger, store, responderURL, keys, 0, 1, profiles)
+	if s.ocsp != nil {
+		s.ocsp.certify(authority)
+	}
+	validator := va.New(logger, options.HTTPPort, options.TLSPort, false, dns.address, store)
+	pebble := wfe.New(logger, store, validator, authority, []string{"pebble.letsencrypt.org"}, false, len(options.EAB) > 0, 1, 1)
+	s.pebble = pebble.Handler()
+	if s.newOrder, err = newOrderPath(s.pebble); err != nil {
 		dns.close()
 		return nil, err
 	}
+	s.http = httptest.NewUnstartedServer(http.HandlerFunc(s.front))
+	s.http.Config.ErrorLog = logger
 	s.http.StartTLS()
 	s.Directory = s.http.URL + wfe.DirectoryPath
 	s.Roots.AddCert(s.http.Certificate())
@@ -121,6 +149,9 @@ func (s *Server) Orders() int { return int(s.orders.Load()) }
 func (s *Server) Close() {
 	s.http.Close()
 	s.dns.close()
+	if s.ocsp != nil {
+		s.ocsp.server.Close()
+	}
 }
 
 // newOrderPath asks the directory where orders are made.

@@ -123,6 +123,8 @@ func (c *compression) fitsType(values []string) bool {
 	return c.types[name] || c.types[name[:min(len(name), len(main)+1)]]
 }
 
+var varyCoding = []string{"Accept-Encoding"} // one for all answers
+
 // vary says that the answer depends on Accept-Encoding.
 func vary(h http.Header) {
 	for _, line := range h["Vary"] {
@@ -131,6 +133,10 @@ func vary(h http.Header) {
 				return
 			}
 		}
+	}
+	if len(h["Vary"]) == 0 {
+		h["Vary"] = varyCoding
+		return
 	}
 	h["Vary"] = append(slices.Clip(h["Vary"]), "Accept-Encoding")
 }

@@ -30,8 +30,17 @@ func (p *policy) page(x *exchange, w http.ResponseWriter, pg *page) { p.show(x, 
 
 func (p *policy) show(x *exchange, w http.ResponseWriter, pg *page, html string) {
 	p.hsts.set(x, w.Header())
+	leaveBody(w, x.req)
 	x.status, x.code = pg.Status, pg.Code
 	pg.send(w, x.req, x.id, html)
+}
+
+// leaveBody ends an HTTP/1.1 connection with an answer that does not wait for
+// the request's body. What is left of it could be read as the next request.
+func leaveBody(w http.ResponseWriter, req *http.Request) {
+	if req.ProtoMajor == 1 && req.ContentLength != 0 {
+		w.Header().Set("Connection", "close")
+	}
 }
 
 // html is what the owner has for a page, or "".

@@ -167,6 +167,7 @@ func (p *policy) redirect(x *exchange) bool {
 		if r := &p.redirects[i]; (r.host == "" || r.host == host) && r.covers(path) {
 			x.w.Header().Set("Location", r.location(x, host, path))
 			p.hsts.set(x, x.w.Header())
+			leaveBody(x.w, x.req)
 			x.w.WriteHeader(r.status)
 			return true
 		}

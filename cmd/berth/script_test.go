@@ -26,7 +26,8 @@ import (
 // have it.
 func TestMain(m *testing.M) {
 	os.Exit(testscript.RunMain(m, map[string]func() int{
-		"berth": func() int { main(); return 0 },
+		"berth":      func() int { main(); return 0 },
+		benchProcess: playPart,
 	}))
 }
 

@@ -24,13 +24,13 @@ type shelf struct {
 
 	counted bool  // total and full are known
 	total   int64 // bytes on the disk
-	full    []part
+	full    []logPart
 	open    map[string]*openPart // by service
 	failed  error                // the last thing that went wrong
 }
 
-// A part is one file of a service.
-type part struct {
+// A logPart is one file of a service.
+type logPart struct {
 	service string
 	number  int
 	gz      bool
@@ -40,10 +40,10 @@ type part struct {
 
 type openPart struct {
 	*os.File
-	part
+	logPart
 }
 
-func (p part) path(dir string) string {
+func (p logPart) path(dir string) string {
 	name := fmt.Sprintf("%08d.log", p.number)
 	if p.gz {
 		name += ".gz"
@@ -72,7 +72,7 @@ func (s *shelf) write(service string, lines []byte) error {
 	}
 	if f.size >= s.maxPart {
 		s.close(service)
-		s.full = append(s.full, f.part)
+		s.full = append(s.full, f.logPart)
 		if err := s.boundService(service); err != nil {
 			return err
 		}
@@ -101,11 +101,11 @@ func (s *shelf) last(service string) (*openPart, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := part{service: service, number: 1}
+	p := logPart{service: service, number: 1}
 	if len(parts) > 0 {
 		p = parts[len(parts)-1]
 		if p.gz || p.size >= s.maxPart {
-			p = part{service: service, number: p.number + 1}
+			p = logPart{service: service, number: p.number + 1}
 		}
 	}
 	f, err := os.OpenFile(p.path(s.dir), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
@@ -137,7 +137,7 @@ func endLine(f *os.File, size int64) error {
 }
 
 // parts returns the parts of a service, the oldest first.
-func (s *shelf) parts(service string) (list []part, err error) {
+func (s *shelf) parts(service string) (list []logPart, err error) {
 	entries, err := os.ReadDir(filepath.Join(s.dir, service))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -150,9 +150,9 @@ func (s *shelf) parts(service string) (list []part, err error) {
 		if !isLog || notNumber != nil || gone != nil {
 			continue
 		}
-		list = append(list, part{service, number, isGzip, info.Size(), info.ModTime()})
+		list = append(list, logPart{service, number, isGzip, info.Size(), info.ModTime()})
 	}
-	slices.SortFunc(list, func(a, b part) int { return cmp.Compare(a.number, b.number) })
+	slices.SortFunc(list, func(a, b logPart) int { return cmp.Compare(a.number, b.number) })
 	for i := 1; i < len(list); i++ {
 		// A part that was compressed, of which the original is still there.
 		if list[i-1].number == list[i].number {
@@ -165,7 +165,7 @@ func (s *shelf) parts(service string) (list []part, err error) {
 }
 
 // everything returns the parts of all services, the oldest first.
-func (s *shelf) everything() (list []part, err error) {
+func (s *shelf) everything() (list []logPart, err error) {
 	services, err := os.ReadDir(s.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -180,7 +180,7 @@ func (s *shelf) everything() (list []part, err error) {
 		}
 		list = append(list, parts...)
 	}
-	slices.SortStableFunc(list, func(a, b part) int { return a.changed.Compare(b.changed) })
+	slices.SortStableFunc(list, func(a, b logPart) int { return a.changed.Compare(b.changed) })
 	return list, nil
 }
 
@@ -259,7 +259,7 @@ func (s *shelf) boundTotal() error {
 	return nil
 }
 
-func (s *shelf) remove(p part) error {
+func (s *shelf) remove(p logPart) error {
 	if f := s.open[p.service]; f != nil && f.number == p.number {
 		s.close(p.service)
 	}
@@ -301,12 +301,12 @@ func (s *shelf) forget(service string) error {
 			s.total -= p.size
 		}
 	}
-	s.full = slices.DeleteFunc(s.full, func(p part) bool { return p.service == service })
+	s.full = slices.DeleteFunc(s.full, func(p logPart) bool { return p.service == service })
 	return os.RemoveAll(filepath.Join(s.dir, service))
 }
 
 // uncompressed returns a full part that is there still.
-func (s *shelf) uncompressed() (part, bool) {
+func (s *shelf) uncompressed() (logPart, bool) {
 	for len(s.full) > 0 {
 		p := s.full[0]
 		s.full = s.full[1:]
@@ -314,12 +314,12 @@ func (s *shelf) uncompressed() (part, bool) {
 			return p, true
 		}
 	}
-	return part{}, false
+	return logPart{}, false
 }
 
 // compress replaces the file by a compressed one, whose size it returns. A
 // crash leaves the one or the other.
-func (p part) compress(dir string) (int64, error) {
+func (p logPart) compress(dir string) (int64, error) {
 	from, err := os.Open(p.path(dir))
 	if err != nil {
 		return p.size, err

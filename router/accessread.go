@@ -25,7 +25,7 @@ func (l *AccessLog) Read(ctx context.Context, service string, last int, follow b
 	if err != nil {
 		return err
 	}
-	at := reading{dir: l.shelf.dir, part: part{service: service}}
+	at := reading{dir: l.shelf.dir, part: logPart{service: service}}
 	for _, p := range parts[first:] {
 		at.part, at.offset = p, 0
 		err := at.lines(ctx, func(line []byte) error {
@@ -48,7 +48,7 @@ func (l *AccessLog) Read(ctx context.Context, service string, last int, follow b
 		if parts, changed, err = l.parts(service); err != nil {
 			return err
 		}
-		if i := slices.IndexFunc(parts, func(p part) bool { return p.number == at.part.number }); i >= 0 {
+		if i := slices.IndexFunc(parts, func(p logPart) bool { return p.number == at.part.number }); i >= 0 {
 			parts = parts[i:]
 		}
 		for _, p := range parts {
@@ -66,7 +66,7 @@ func (l *AccessLog) Read(ctx context.Context, service string, last int, follow b
 
 // parts returns what there is of a service now, and what is closed when there
 // is more.
-func (l *AccessLog) parts(service string) ([]part, <-chan struct{}, error) {
+func (l *AccessLog) parts(service string) ([]logPart, <-chan struct{}, error) {
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	if !isDirName(service) {
@@ -78,7 +78,7 @@ func (l *AccessLog) parts(service string) ([]part, <-chan struct{}, error) {
 
 // from returns where the last so many lines begin: in which part, and how many
 // lines of it go before them.
-func (l *AccessLog) from(ctx context.Context, parts []part, last int) (first, skip int, err error) {
+func (l *AccessLog) from(ctx context.Context, parts []logPart, last int) (first, skip int, err error) {
 	if last <= 0 {
 		return 0, 0, nil
 	}
@@ -99,7 +99,7 @@ func (l *AccessLog) from(ctx context.Context, parts []part, last int) (first, sk
 // A reading is how far somebody has read.
 type reading struct {
 	dir    string
-	part   part
+	part   logPart
 	offset int64 // in what the part has, uncompressed
 }
 

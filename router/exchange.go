@@ -4,93 +4,113 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/http/httputil"
 	"slices"
-	"sync/atomic"
+	"sync"
 	"time"
 )
 
-// errNoTarget says that a service has no process to send a request to.
-var errNoTarget = errors.New("no web process")
+var (
+	// errNoTarget says that a service has no process to send a request to.
+	errNoTarget = errors.New("no web process")
+
+	// errGone says that the visitor has hung up.
+	errGone = errors.New("the visitor has gone")
+)
 
 // An exchange is one request and its answer, from joining a generation to
-// leaving it. It is the transport of its own reverse proxy.
+// leaving it.
 type exchange struct {
 	gen    *Generation
 	w      *response
+	own    *answer       // what w writes to, if it is our own HTTP/1.1; nil otherwise
 	req    *http.Request // the visitor's
 	from   client
 	began  time.Time
 	id     string
 	target *target // has the request now; nil if none has
 	failed bool    // the target could not be reached or broke off
+	upload *upload // the request's body, on its way; nil if it has gone with the head
 
-	uploadFailed atomic.Bool // the visitor broke off; set by the transport's goroutine
+	mu         sync.Mutex
+	cause      error              // why it was stopped; nil if it was not
+	cancelDial context.CancelFunc // while a connection is being made
+	link       *link              // while the target has the request
+	begun      bool               // the answer's head has been written
+	upgraded   *tunnel            // what it has become
+	ended      bool               // the visitor's connection is no longer ours
 
 	sight
 }
 
-// serve answers a request that has joined the generation, and has it leave.
-func (g *Generation) serve(w http.ResponseWriter, req *http.Request) {
-	ctx, cancel := context.WithCancelCause(req.Context())
-	x := &exchange{gen: g, w: &response{ResponseWriter: w}, req: req, began: time.Now(), id: requestID(req)}
+// exchange is what begins when a request has joined the generation.
+func (g *Generation) exchange(w http.ResponseWriter, req *http.Request) *exchange {
+	x := &exchange{gen: g, req: req, began: time.Now(), id: requestID(req)}
+	x.w = &response{w, x}
+	x.own, _ = w.(*answer)
 	x.from = g.trust.Load().clientOf(req)
 	if x.from.forwarded {
 		x.client = x.from.addr.String()
 	}
-	x.w.sight = &x.sight
-	uncut := context.AfterFunc(g.cutting, func() {
-		cancel(errCut)
-		x.w.cut()
-	})
-	defer func() {
-		wasCut := !uncut()
-		x.w.end()
-		cancel(nil)
-		x.at(nil)
-		switch {
-		case wasCut:
-			x.outcome = cut
-			g.count(cut)
-		case x.failed:
-			x.outcome = failed
-			g.count(failed)
-		default:
-			g.count(served)
-		}
-		g.observe(x)
-		g.leave()
-	}()
+	return x
+}
 
-	if req.Method == http.MethodConnect || req.URL.Opaque != "" {
-		http.Error(w, "this is not a proxy", http.StatusBadRequest)
-		return
+// serve answers a request that has joined the generation, and has it leave.
+func (g *Generation) serve(w http.ResponseWriter, req *http.Request) {
+	x := g.exchange(w, req)
+	uncut := context.AfterFunc(g.cutting, func() { x.stop(errCut) })
+	defer func() { x.end(!uncut()) }()
+	if x.own != nil {
+		x.own.conn.whenGone(x.visitorLeft)
+	} else {
+		defer context.AfterFunc(req.Context(), x.visitorLeft)()
 	}
-	if req.ProtoMajor == 1 && req.ContentLength != 0 {
-		// Otherwise net/http reads the whole request before it sends the
-		// first byte of the answer, and an app cannot talk both ways.
-		// A server that cannot do it loses no more than that.
-		_ = http.NewResponseController(w).EnableFullDuplex()
+	if !x.makesSense() {
+		http.Error(x.w, "this request makes no sense", http.StatusBadRequest)
+		return
 	}
 	if g.policy.answer(x) {
 		return
 	}
-	proxy := httputil.ReverseProxy{
-		Rewrite:        x.rewrite,
-		Transport:      x,
-		ModifyResponse: x.watch,
-		ErrorHandler:   x.fail,
-		FlushInterval:  -1,
-		BufferPool:     buffers,
-		ErrorLog:       g.debug,
+	head := x.appendRequest(smalls.Get()[:0])
+	res, err := x.ask(head)
+	smalls.Put(head)
+	if err != nil {
+		x.fail(err)
+		return
 	}
-	proxy.ServeHTTP(x.w, req.WithContext(ctx))
+	x.pass(res)
 }
 
-// RoundTrip sends the request to a target. As long as none has accepted a
-// connection, it tries the others, and all of them again.
-func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
-	giveUp := time.Now().Add(patience)
+// end counts the exchange and has it leave its generation.
+func (x *exchange) end(wasCut bool) {
+	if x.own != nil {
+		x.own.conn.whenGone(nil)
+	}
+	x.mu.Lock()
+	x.ended = true
+	x.mu.Unlock()
+	x.drop()
+	x.finishUpload()
+	x.at(nil)
+	switch {
+	case wasCut:
+		x.outcome = cut
+		x.gen.count(cut)
+	case x.failed:
+		x.outcome = failed
+		x.gen.count(failed)
+	default:
+		x.gen.count(served)
+	}
+	x.gen.observe(x)
+	x.gen.leave()
+}
+
+// ask sends the request to a target and returns the head of its answer. As
+// long as none has accepted a connection, it tries the others, and all of them
+// again.
+func (x *exchange) ask(head []byte) (*http.Response, error) {
+	var giveUp time.Time
 	pause := 10 * time.Millisecond
 	var tried []*target
 	var last error
@@ -103,40 +123,154 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 			if time.Now().After(giveUp) {
 				return nil, last
 			}
-			select {
-			case <-time.After(pause):
-			case <-req.Context().Done():
-				return nil, context.Cause(req.Context())
+			if err := x.pause(pause); err != nil {
+				return nil, err
 			}
 			pause = min(2*pause, 100*time.Millisecond)
 			tried = tried[:0]
 			continue
 		}
-		res, err := x.try(t, req)
+		res, err := x.try(t, head)
 		switch {
 		case err == nil:
 			x.gen.answered(t)
-		case !x.uploadFailed.Load():
+		case x.stopped() == nil:
 			x.gen.failed(t, err)
 		}
-		if _, dialing := errors.AsType[*dialError](err); !dialing || req.Context().Err() != nil {
+		if _, dialing := errors.AsType[*dialError](err); !dialing || x.stopped() != nil {
 			return res, err
 		}
-		last = err
+		if last = err; giveUp.IsZero() {
+			giveUp = x.began.Add(patience)
+		}
 		tried = append(slices.Clip(tried), t)
 	}
 }
 
-func (x *exchange) try(t *target, req *http.Request) (*http.Response, error) {
-	x.at(t)
-	out := req.WithContext(req.Context())
-	u := *req.URL
-	u.Scheme, u.Host = "http", t.addr
-	out.URL = &u
-	if req.Body != nil {
-		out.Body = &upload{req.Body, &x.uploadFailed, &x.in}
+// pause waits, unless the exchange is stopped.
+func (x *exchange) pause(d time.Duration) error {
+	ctx, done := x.context()
+	defer done()
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return x.stopped()
 	}
-	return t.transport.RoundTrip(out)
+}
+
+// try sends the request to t, on a kept connection first.
+func (x *exchange) try(t *target, head []byte) (*http.Response, error) {
+	x.at(t)
+	for l := t.take(); l != nil; l = t.take() {
+		res, err := x.talk(l, head)
+		if err == nil {
+			return res, nil
+		}
+		x.drop()
+		if x.stopped() != nil || !x.repeatable(l, err) {
+			return nil, err
+		}
+		if err != errDead {
+			// It was sent. Once more is enough.
+			break
+		}
+	}
+	l, err := x.dial(t)
+	if err != nil {
+		return nil, err
+	}
+	return x.talk(l, head)
+}
+
+// repeatable reports whether a request that failed on a kept connection may be
+// sent once more: when nothing of it has been sent, or when the connection
+// was closed without a word and the request is one that may be repeated (RFC
+// 9110, 9.2.2), and has no body.
+func (x *exchange) repeatable(l *link, err error) bool {
+	if err == errDead {
+		return true
+	}
+	if !l.reused || l.got > 0 || x.req.Body != nil && x.req.Body != http.NoBody {
+		return false
+	}
+	switch x.req.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return true
+	}
+	return false
+}
+
+func (x *exchange) dial(t *target) (*link, error) {
+	ctx, done := x.context()
+	defer done()
+	return t.dial(ctx)
+}
+
+// context ends when the exchange is stopped.
+func (x *exchange) context() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(x.req.Context())
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.cancelDial = cancel
+	if x.cause != nil {
+		cancel()
+	}
+	return ctx, func() {
+		x.mu.Lock()
+		x.cancelDial = nil
+		x.mu.Unlock()
+		cancel()
+	}
+}
+
+// talk sends the request on a connection and reads the head of the answer.
+func (x *exchange) talk(l *link, head []byte) (*http.Response, error) {
+	if !x.use(l) {
+		l.close()
+		return nil, x.stopped()
+	}
+	if err := l.send(head, x.upload == nil); err != nil {
+		return nil, err
+	}
+	if x.upload != nil {
+		x.upload.begin(l)
+	}
+	for {
+		res, err := l.receive(x.req)
+		if err != nil || res.StatusCode >= 200 || res.StatusCode == http.StatusSwitchingProtocols {
+			return res, err
+		}
+		x.inform(res)
+	}
+}
+
+func (x *exchange) visitorLeft() { x.stop(errGone) }
+
+// use notes which connection has the request, unless it is stopped.
+func (x *exchange) use(l *link) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.cause != nil {
+		return false
+	}
+	x.link = l
+	return true
+}
+
+// release takes the connection away from those who would stop it.
+func (x *exchange) release() (l *link, stopped bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	l, x.link = x.link, nil
+	return l, x.cause != nil
+}
+
+// drop closes the connection that has the request, if one has.
+func (x *exchange) drop() {
+	if l, _ := x.release(); l != nil {
+		l.close()
+	}
 }
 
 // at notes which target has the request now.
@@ -150,12 +284,37 @@ func (x *exchange) at(t *target) {
 	}
 }
 
-// watch notices when the target breaks off its answer.
-func (x *exchange) watch(res *http.Response) error {
-	x.firstByte = time.Since(x.began)
-	x.gen.policy.amend(x, res)
-	if res.StatusCode != http.StatusSwitchingProtocols {
-		res.Body = &download{res.Body, x, res.Request.Context()}
+// stopped returns why the exchange was stopped, or nil.
+func (x *exchange) stopped() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.cause
+}
+
+// stop has everything return that waits: for the target, for the visitor's
+// next byte, for room in the visitor's receive window, or for a WebSocket. An
+// answer that has not begun can still be written, so that the visitor gets a
+// page. Any goroutine may call it.
+func (x *exchange) stop(cause error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.cause != nil || x.ended {
+		return
 	}
-	return nil
+	x.cause = cause
+	if x.cancelDial != nil {
+		x.cancelDial()
+	}
+	if x.upgraded != nil {
+		x.upgraded.stop()
+	}
+	if x.link != nil {
+		x.link.stop()
+	}
+	control := http.NewResponseController(x.w.ResponseWriter)
+	// Only servers without deadlines refuse, and there is nothing else to try.
+	_ = control.SetReadDeadline(time.Unix(1, 0))
+	if x.begun {
+		_ = control.SetWriteDeadline(time.Unix(1, 0)) // as above
+	}
 }

@@ -1,7 +1,6 @@
 package router
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"net"
@@ -9,25 +8,30 @@ import (
 )
 
 // fail answers a request that the target has not answered.
-func (x *exchange) fail(_ http.ResponseWriter, req *http.Request, err error) {
-	cause := context.Cause(req.Context())
-	if cause != nil && !errors.Is(cause, errCut) || x.uploadFailed.Load() && cause == nil || x.w.hijacked() {
+func (x *exchange) fail(err error) {
+	cause := x.stopped()
+	x.drop()
+	x.finishUpload()
+	if cause == errGone || cause == errUpload || x.upgraded != nil {
 		// The visitor has gone, or has a WebSocket that never came to be.
 		// Returning would send an empty 200.
 		panic(http.ErrAbortHandler)
 	}
+	if cause == nil && x.req.Context().Err() != nil {
+		panic(http.ErrAbortHandler)
+	}
 	// A service without a process is not out of order.
-	x.failed = !errors.Is(err, errNoTarget) && !errors.Is(err, errTooLarge)
+	x.failed = !errors.Is(err, errNoTarget) && cause != errTooLarge
 	if x.failed {
 		addr := ""
 		if x.target != nil {
 			addr = x.target.addr
 		}
-		x.gen.log.LogAttrs(req.Context(), slog.LevelWarn, "request failed",
+		x.gen.log.LogAttrs(x.req.Context(), slog.LevelWarn, "request failed",
 			slog.String("service", x.gen.name), slog.String("target", addr),
 			slog.String("request", x.id), slog.Any("error", err))
 	}
-	if cause != nil && req.ProtoMajor == 1 {
+	if cause != nil && x.req.ProtoMajor == 1 {
 		x.w.Header().Set("Connection", "close")
 	}
 	// Not to x.w: a cut answer may not be written any more, but this page may.
@@ -35,11 +39,11 @@ func (x *exchange) fail(_ http.ResponseWriter, req *http.Request, err error) {
 }
 
 func pageFor(err, cause error) *page {
+	if cause == errTooLarge {
+		return tooLarge
+	}
 	if cause != nil {
 		return cutOff
-	}
-	if errors.Is(err, errTooLarge) {
-		return tooLarge
 	}
 	if errors.Is(err, errNoTarget) {
 		return noProcess

@@ -5,37 +5,164 @@ import (
 	"crypto/rand"
 	"net"
 	"net/http"
-	"net/http/httputil"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/berthhq/berth/router/wire"
 )
 
-// rewrite makes the request that the target gets: the visitor's own, but for
-// what only we can know. What a visitor says about where they come from is
-// dropped; those in front of us who are trusted have been heard already.
-func (x *exchange) rewrite(p *httputil.ProxyRequest) {
-	in, out := p.In, p.Out
-	for name := range out.Header {
-		if aboutOrigin(name) {
-			delete(out.Header, name)
+// makesSense reports whether the request can be written as HTTP/1.1. What came
+// as HTTP/1.1 always can; HTTP/2 and 3 let through what would be another
+// request there.
+func (x *exchange) makesSense() bool {
+	req := x.req
+	_, err := httpguts.PunycodeHostPort(req.Host)
+	return err == nil && req.Method != http.MethodConnect && req.URL.Opaque == "" &&
+		(x.own != nil || wire.ValidMethod(req.Method) && wire.ValidHost(req.Host) && wire.ValidTarget(target11(req)))
+}
+
+// target11 is the request's target as the visitor wrote it, without the host
+// that it may name.
+func target11(req *http.Request) string {
+	if uri := req.RequestURI; uri != "" && (uri[0] == '/' || uri == "*") {
+		return uri
+	}
+	return req.URL.RequestURI()
+}
+
+// appendRequest appends the request that the target gets: the visitor's own,
+// but for what only we can know. What a visitor says about where they come
+// from is dropped; those in front of us who are trusted have been heard already.
+func (x *exchange) appendRequest(b []byte) []byte {
+	req := x.req
+	b = append(b, req.Method...)
+	b = append(b, ' ')
+	b = append(b, target11(req)...)
+	b = append(b, " HTTP/1.1\r\nHost: "...)
+	host, _ := httpguts.PunycodeHostPort(req.Host) // makesSense has tried it
+	b = append(b, host...)
+	b = append(b, "\r\n"...)
+	named := req.Header["Connection"]
+	for name, values := range req.Header {
+		if hopByHop(name) || name == "Content-Length" || aboutOrigin(name) || named != nil && names(named, name) || !wire.ValidMethod(name) {
+			continue
+		}
+		for _, value := range values {
+			b = appendField(b, name, value)
 		}
 	}
-	out.Host = in.Host
-	// As the visitor sent it: net/http drops what it cannot parse, such as
-	// ";", but an app may (https://go.dev/issue/25192).
-	out.URL.RawQuery = in.URL.RawQuery
-
-	p.SetXForwarded()
-	h := out.Header
-	h.Set("X-Forwarded-Port", port(in))
-	if x.from.forwarded {
-		h.Set("X-Forwarded-For", x.from.addr.String())
-		h.Set("X-Forwarded-Proto", x.from.proto)
-		h.Set("X-Forwarded-Port", cmp.Or(x.from.port, port(in)))
+	b = x.appendOrigin(b, host)
+	if protocol := upgradeTo(req); protocol != "" && x.own != nil {
+		b = append(b, "Connection: Upgrade\r\n"...)
+		b = appendField(b, "Upgrade", protocol)
 	}
-	h.Set("X-Request-Id", x.id)
-	h.Set("X-Request-Start", strconv.FormatInt(time.Now().UnixMilli(), 10))
+	if names(req.Header["Te"], "trailers") {
+		b = append(b, "Te: trailers\r\n"...)
+	}
+	switch {
+	case req.Body == nil || req.Body == http.NoBody:
+		if req.Header["Content-Length"] != nil {
+			b = append(b, "Content-Length: 0\r\n"...)
+		}
+	case req.ContentLength >= 0:
+		b = append(b, "Content-Length: "...)
+		b = strconv.AppendInt(b, req.ContentLength, 10)
+		b = append(b, "\r\n"...)
+	default:
+		b = append(b, "Transfer-Encoding: chunked\r\n"...)
+		for name := range req.Trailer {
+			b = appendField(b, "Trailer", name)
+		}
+	}
+	b = append(b, "\r\n"...)
+	return x.appendBody(b)
+}
+
+// appendOrigin appends what only we can know.
+func (x *exchange) appendOrigin(b []byte, host string) []byte {
+	req := x.req
+	client := ""
+	if x.from.addr.IsValid() {
+		client = x.from.addr.String()
+	}
+	b = appendField(b, "X-Forwarded-For", client)
+	b = appendField(b, "X-Forwarded-Host", host)
+	b = appendField(b, "X-Forwarded-Proto", x.from.proto)
+	b = appendField(b, "X-Forwarded-Port", cmp.Or(x.from.port, port(req)))
+	b = appendForwarded(b, client, host, x.from.proto)
+	b = appendField(b, "X-Request-Id", x.id)
+	b = append(b, "X-Request-Start: "...)
+	b = strconv.AppendInt(b, time.Now().UnixMilli(), 10)
+	return append(b, "\r\n"...)
+}
+
+// appendForwarded appends the field of RFC 7239.
+func appendForwarded(b []byte, client, host, proto string) []byte {
+	b = append(b, "Forwarded: for="...)
+	if client == "" {
+		client = "unknown"
+	}
+	if strings.IndexByte(client, ':') >= 0 {
+		b = append(b, `"[`...)
+		b = append(b, client...)
+		b = append(b, `]"`...)
+	} else {
+		b = append(b, client...)
+	}
+	b = append(b, `;host="`...)
+	b = append(b, host...)
+	b = append(b, `";proto=`...)
+	b = append(b, proto...)
+	return append(b, "\r\n"...)
+}
+
+// hopByHop reports whether a header is about one connection, not about what
+// goes through it.
+func hopByHop(name string) bool {
+	switch name {
+	case "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization",
+		"Te", "Trailer", "Transfer-Encoding", "Upgrade":
+		return true
+	}
+	return false
+}
+
+func removeHopByHop(h http.Header) {
+	if named := h["Connection"]; named != nil {
+		for name := range h {
+			if names(named, name) {
+				delete(h, name)
+			}
+		}
+	}
+	for name := range h {
+		if hopByHop(name) {
+			delete(h, name)
+		}
+	}
+}
+
+// names reports whether one of the lists has the name.
+func names(lists []string, name string) bool {
+	for _, list := range lists {
+		for item := range strings.SplitSeq(list, ",") {
+			if strings.EqualFold(strings.TrimSpace(item), name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// upgradeTo is the protocol that the visitor wants to go on with, or "".
+func upgradeTo(req *http.Request) string {
+	if !names(req.Header["Connection"], "Upgrade") || !req.ProtoAtLeast(1, 1) {
+		return ""
+	}
+	return req.Header.Get("Upgrade")
 }
 
 // aboutOrigin reports whether a header is one that only a proxy may set.

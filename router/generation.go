@@ -2,13 +2,11 @@ package router
 
 import (
 	"context"
-	"log"
 	"log/slog"
 	"net/http"
 	"reflect"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // A Generation is what one Swap put in place: a service's targets, and the
@@ -16,7 +14,6 @@ import (
 type Generation struct {
 	name    string
 	log     *slog.Logger
-	debug   *log.Logger
 	policy  *policy
 	wanted  *Policy                // what policy was made of
 	trust   *atomic.Pointer[trust] // the router's
@@ -39,7 +36,7 @@ type Generation struct {
 
 func (r *Router) newGeneration(s Service, stats *stats) *Generation {
 	g := &Generation{
-		name: s.Name, log: r.log, debug: r.debug, trust: &r.trust, stats: stats, idle: make(chan struct{}),
+		name: s.Name, log: r.log, trust: &r.trust, stats: stats, idle: make(chan struct{}),
 	}
 	g.policy, g.wanted = r.ready(s.Policy)
 	g.cutting, g.cut = context.WithCancel(context.Background())
@@ -94,7 +91,7 @@ func (g *Generation) retire() {
 // closeIdle closes the kept connections that no request uses.
 func (g *Generation) closeIdle() {
 	for _, t := range *g.targets.Load() {
-		t.transport.CloseIdleConnections()
+		t.closeIdle()
 	}
 }
 
@@ -107,14 +104,12 @@ func (g *Generation) full() bool {
 
 // refuse answers a request that has joined with a page, and has it leave.
 func (g *Generation) refuse(w http.ResponseWriter, req *http.Request, p *page) {
-	x := &exchange{gen: g, w: &response{ResponseWriter: w}, req: req, began: time.Now(), id: requestID(req), failed: true}
+	x := g.exchange(w, req)
 	x.outcome, x.status, x.code = failed, p.Status, p.Code
-	x.w.sight = &x.sight
 	defer func() {
 		g.count(failed)
 		g.observe(x)
 		g.leave()
 	}()
-	x.from = g.trust.Load().clientOf(req)
 	g.policy.page(x, x.w, p)
 }

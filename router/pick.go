@@ -21,7 +21,7 @@ func (g *Generation) setTargets(addrs []string) {
 	g.targets.Store(&next)
 	for _, t := range old {
 		if !slices.Contains(next, t) {
-			t.transport.CloseIdleConnections()
+			t.closeIdle()
 		}
 	}
 }

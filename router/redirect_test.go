@@ -29,11 +29,12 @@ func TestPlainHTTPIsSentToHTTPS(t *testing.T) {
 		{8443, "GET / HTTP/1.1\r\nHost: [::1]:8080", "https://[::1]:8443/", 301},
 		{443, "GET / HTTP/1.1\r\nHost: berth.test", "https://berth.test/", 301},
 		{443, "GET //evil.test/x HTTP/1.1\r\nHost: blog.test", "https://blog.test//evil.test/x", 301},
-		{443, "GET http://blog.test/x HTTP/1.1\r\nHost: evil.test", "https://blog.test/x", 301},
+		{443, "GET http://blog.test/x HTTP/1.1\r\nHost: blog.test", "https://blog.test/x", 301},
+		{443, "GET http://blog.test/x HTTP/1.1\r\nHost: evil.test", "", 400},
 		// https://blog.test@evil.test/ would lead to evil.test.
 		{443, "GET x:@evil.test/ HTTP/1.1\r\nHost: blog.test", "", 400},
 		{443, "GET / HTTP/1.1\r\nHost: unknown.test", "", 404},
-		{443, "GET http://unknown.test/ HTTP/1.1\r\nHost: blog.test", "", 404},
+		{443, "GET http://unknown.test/ HTTP/1.1\r\nHost: unknown.test", "", 404},
 	} {
 		plain = d.router.Redirect(c.port)
 		res := d.raw(c.request + "\r\nConnection: close\r\n\r\n")

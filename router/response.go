@@ -1,26 +1,18 @@
 package router
 
 import (
-	"bufio"
-	"errors"
-	"net"
+	"io"
+	"maps"
 	"net/http"
-	"sync"
+	"slices"
+	"strings"
 	"time"
 )
 
-// A response is a ResponseWriter that another goroutine can cut, whatever the
-// handler is waiting for: the visitor's next byte, room in the visitor's
-// receive window, or a WebSocket.
+// A response is a ResponseWriter that lets its exchange know what goes out.
 type response struct {
 	http.ResponseWriter
-	sight *sight
-
-	mu    sync.Mutex
-	begun bool     // the answer's header has been written
-	ended bool     // the handler has returned, so the connection is no longer ours
-	isCut bool     // cut has been called
-	conn  net.Conn // set when hijacked
+	x *exchange
 }
 
 // Unwrap is for http.ResponseController.
@@ -28,95 +20,121 @@ func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *response) WriteHeader(status int) {
 	if status >= 200 {
-		w.mu.Lock()
-		w.begun = true
-		w.sight.status = status
-		if w.isCut {
-			w.stopWriting()
+		x := w.x
+		x.mu.Lock()
+		x.begun = true
+		x.status = status
+		if x.cause != nil {
+			// Only servers without deadlines refuse, and there is nothing else to try.
+			_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Unix(1, 0))
 		}
-		w.mu.Unlock()
+		x.mu.Unlock()
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
 func (w *response) Write(b []byte) (int, error) {
-	if w.sight.status == 0 {
+	if w.x.status == 0 {
 		w.WriteHeader(http.StatusOK)
 	}
 	n, err := w.ResponseWriter.Write(b)
-	w.sight.out += int64(n)
+	w.x.out += int64(n)
 	return n, err
 }
 
-func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+// inform passes on an interim answer.
+func (x *exchange) inform(res *http.Response) {
+	if res.StatusCode == http.StatusContinue && x.req.Header.Get("Expect") == "" {
+		return // the visitor waits for nothing
+	}
+	h := x.w.Header()
+	maps.Copy(h, res.Header)
+	x.w.WriteHeader(res.StatusCode)
+	clear(h)
+}
+
+// pass passes on the answer.
+func (x *exchange) pass(res *http.Response) {
+	x.firstByte = time.Since(x.began)
+	x.gen.policy.amend(x, res)
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		x.upgrade(res)
+		return
+	}
+	x.passHead(res)
+	err := x.passBody(res)
+	_ = res.Body.Close() // it has been read, or its connection will be closed
+	x.finishUpload()
+	l, stopped := x.release()
+	if l != nil && !stopped && err == nil && !res.Close && l.r.Buffered() == 0 && (x.upload == nil || x.upload.whole) {
+		x.target.keep(l)
+	} else if l != nil {
+		l.close()
+	}
 	if err != nil {
-		return nil, nil, err
+		// The visitor must not take it for a whole answer.
+		panic(http.ErrAbortHandler)
 	}
-	w.sight.status = http.StatusSwitchingProtocols
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.conn = conn
-	if w.isCut {
-		conn.Close()
-	}
-	if rw.Reader.Buffered() > 0 {
-		// The reverse proxy reads from conn only, and would lose what the
-		// visitor sent right behind the request.
-		conn = &eager{conn, rw.Reader}
-	}
-	return conn, rw, nil
-}
-
-// An eager connection has been read from before it was hijacked.
-type eager struct {
-	net.Conn
-	r *bufio.Reader
-}
-
-func (e *eager) Read(b []byte) (int, error) { return e.r.Read(b) }
-
-// CloseWrite passes on that the app has said all it will say.
-func (e *eager) CloseWrite() error {
-	if c, ok := e.Conn.(interface{ CloseWrite() error }); ok {
-		return c.CloseWrite()
-	}
-	return errors.ErrUnsupported
-}
-
-// cut has everything return that waits for the visitor. An answer that has
-// not begun can still be written, so that the visitor gets a page.
-func (w *response) cut() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.isCut = true
-	if w.ended {
-		return
-	}
-	if w.conn != nil {
-		w.conn.Close()
-		return
-	}
-	// Only servers without deadlines refuse, and there is nothing else to try.
-	_ = http.NewResponseController(w.ResponseWriter).SetReadDeadline(time.Unix(1, 0))
-	if w.begun {
-		w.stopWriting()
+	h := x.w.Header()
+	for name, values := range res.Trailer {
+		h[http.TrailerPrefix+name] = values
 	}
 }
 
-func (w *response) stopWriting() {
-	// As above.
-	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Unix(1, 0))
+func (x *exchange) passHead(res *http.Response) {
+	removeHopByHop(res.Header)
+	if x.own != nil && len(x.own.header) == 0 {
+		x.own.header = res.Header
+	} else {
+		maps.Copy(x.w.Header(), res.Header)
+	}
+	if len(res.Trailer) > 0 {
+		x.w.Header()["Trailer"] = []string{strings.Join(slices.Sorted(maps.Keys(res.Trailer)), ", ")}
+	}
+	x.w.WriteHeader(res.StatusCode)
 }
 
-func (w *response) end() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.ended = true
+// passBody copies the body, and holds nothing back when the target pauses. The
+// buffer is small as long as little comes at once.
+func (x *exchange) passBody(res *http.Response) error {
+	if res.Body == http.NoBody {
+		return nil
+	}
+	if x.link.r.Buffered() == 0 {
+		// The target pauses already.
+		if err := x.flush(); err != nil {
+			return err
+		}
+	}
+	buf := newMoving()
+	defer buf.free()
+	for {
+		b := buf.b
+		n, err := res.Body.Read(b)
+		if n > 0 {
+			if _, err := x.w.Write(b[:n]); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			if x.failed = x.stopped() == nil; x.failed {
+				x.gen.failed(x.target, err)
+			}
+			return err
+		}
+		if err := x.flush(); err != nil {
+			return err
+		}
+		buf.fit(n)
+	}
 }
 
-func (w *response) hijacked() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.conn != nil
+func (x *exchange) flush() error {
+	if x.own != nil {
+		return x.own.FlushError()
+	}
+	return http.NewResponseController(x.w.ResponseWriter).Flush()
 }

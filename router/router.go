@@ -10,7 +10,6 @@
 package router
 
 import (
-	"log"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -26,7 +25,6 @@ type Router struct {
 	AccessLog *AccessLog
 
 	log     *slog.Logger
-	debug   *log.Logger
 	table   atomic.Pointer[table]
 	trust   atomic.Pointer[trust]
 	unknown atomic.Uint64 // requests for hosts that lead nowhere
@@ -41,7 +39,7 @@ func New(log *slog.Logger) *Router {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	r := &Router{log: log, debug: debugLog(log)}
+	r := &Router{log: log}
 	r.table.Store(&table{})
 	return r
 }

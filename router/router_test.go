@@ -105,7 +105,7 @@ func TestAnUnknownHostGetsAPageThatNamesNoApp(t *testing.T) {
 	answers := map[string]*http.Response{
 		"plain":         d.raw("GET / HTTP/1.1\r\nHost: unknown.test\r\n\r\n"),
 		"no host":       d.raw("GET / HTTP/1.0\r\n\r\n"),
-		"absolute form": d.raw("GET http://unknown.test/ HTTP/1.1\r\nHost: blog.test\r\n\r\n"),
+		"absolute form": d.raw("GET http://unknown.test/ HTTP/1.1\r\nHost: unknown.test\r\n\r\n"),
 		"SNI of blog":   d.sni("blog.test", "GET / HTTP/1.1\r\nHost: unknown.test\r\n\r\n"),
 		"no SNI":        d.sni("", "GET / HTTP/1.1\r\nHost: unknown.test\r\n\r\n"),
 		"forwarded":     d.raw("GET / HTTP/1.1\r\nHost: unknown.test\r\nX-Forwarded-Host: blog.test\r\nForwarded: host=blog.test\r\n\r\n"),
@@ -119,14 +119,20 @@ func TestAnUnknownHostGetsAPageThatNamesNoApp(t *testing.T) {
 	}
 }
 
-func TestAnAbsoluteFormRequestGoesByItsURL(t *testing.T) {
+// Attack: one proxy goes by the one host, and the next by the other.
+func TestAnAbsoluteFormRequestNamesTheHostOfItsHostField(t *testing.T) {
 	d := open(t)
 	d.blog(app(t, func(w http.ResponseWriter, req *http.Request) { fmt.Fprint(w, req.Host, req.RequestURI) }))
 
-	res := d.raw("GET http://blog.test/a?b HTTP/1.1\r\nHost: unknown.test\r\n\r\n")
-
+	res := d.raw("GET http://blog.test/a?b HTTP/1.1\r\nHost: blog.test\r\n\r\n")
 	if body := read(t, res.Body); body != "blog.test/a?b" {
 		t.Errorf("the app saw %q, want blog.test/a?b", body)
+	}
+
+	for _, host := range []string{"unknown.test", "blog.test:80", "", "blog.test\r\nHost: unknown.test"} {
+		if res := d.raw("GET http://blog.test/ HTTP/1.1\r\nHost: " + host + "\r\n\r\n"); res.StatusCode != 400 {
+			t.Errorf("with Host: %q it got %s, want 400", host, res.Status)
+		}
 	}
 }
 

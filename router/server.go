@@ -3,7 +3,6 @@ package router
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"log"
 	"log/slog"
 	"net"
@@ -26,76 +25,42 @@ type Server struct {
 // Serve serves until ctx is done, and returns nil then, after the requests
 // under way have ended or Grace has passed. It closes the listeners.
 func (s *Server) Serve(ctx context.Context) error {
-	// Requests outlive ctx by up to Grace, and none outlives Serve: this is
-	// also what ends WebSockets, of which http.Server knows nothing.
+	// Requests outlive ctx by up to Grace, and none outlives Serve.
 	base, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 
 	var running sync.WaitGroup
-	var servers []*http.Server
+	var entrances []*entrance
 	stopped := make(chan error, 2)
-	serve := func(h http.Handler, l net.Listener, secure bool) {
+	serve := func(h http.Handler, l net.Listener, config *tls.Config) {
 		if l == nil {
 			return
 		}
-		server := s.server(base, h)
-		servers = append(servers, server)
-		running.Go(func() {
-			if secure {
-				server.TLSConfig = s.TLS
-				stopped <- server.ServeTLS(l, "", "")
-				return
-			}
-			stopped <- server.Serve(l)
-		})
+		e := newEntrance(base, l, h, config, s.Log)
+		entrances = append(entrances, e)
+		running.Go(func() { stopped <- e.serve() })
 	}
-	serve(s.Plain, s.HTTP, false)
-	serve(s.Secure, s.HTTPS, true)
+	serve(s.Plain, s.HTTP, nil)
+	if s.HTTPS != nil {
+		serve(s.Secure, s.HTTPS, overTLS(s.TLS))
+	}
 
 	var err error
 	select {
 	case <-ctx.Done():
 	case err = <-stopped:
 	}
-	s.shutdown(context.WithoutCancel(ctx), servers)
+	s.shutdown(context.WithoutCancel(ctx), entrances)
 	running.Wait()
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
 	return err
 }
 
-// server has no time limit for bodies: an upload takes as long as it takes,
-// and an event stream does not end.
-func (s *Server) server(base context.Context, h http.Handler) *http.Server {
-	return &http.Server{
-		Handler:           h,
-		BaseContext:       func(net.Listener) context.Context { return base },
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          debugLog(s.Log),
-		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams: 250,
-			SendPingTimeout:      30 * time.Second, // finds visitors who have gone without a word
-			PingTimeout:          15 * time.Second,
-			WriteByteTimeout:     time.Minute,
-		},
-	}
-}
-
-func (s *Server) shutdown(ctx context.Context, servers []*http.Server) {
+func (s *Server) shutdown(ctx context.Context, entrances []*entrance) {
 	ctx, cancel := context.WithTimeout(ctx, s.Grace)
 	defer cancel()
 	var closing sync.WaitGroup
-	for _, server := range servers {
-		closing.Go(func() {
-			if server.Shutdown(ctx) != nil {
-				// Closing a listener that Shutdown has closed is all that
-				// can go wrong.
-				_ = server.Close()
-			}
-		})
+	for _, e := range entrances {
+		closing.Go(func() { e.shutdown(ctx) })
 	}
 	closing.Wait()
 }

@@ -12,6 +12,7 @@ import (
 // floors lists the packages from the ground up. A package imports only what
 // stands on a lower floor.
 var floors = [][]string{
+	{"router/wire"},
 	{"appliance", "appliance/await", "appliance/progress", "appliance/static", "router", "tls"},
 	{"db", "tls/acmetest", "appliance/builder", "appliance/docker", "appliance/enginetest", "appliance/git"},
 	{"appliance/pipeline", "tls/acmetest/acmeserver"},

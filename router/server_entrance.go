@@ -1,0 +1,219 @@
+package router
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/berthhq/berth/router/wire"
+)
+
+// handshakeTimeout is for all of a TLS handshake.
+const handshakeTimeout = 10 * time.Second
+
+// An entrance is one listener, and the connections that came in by it.
+type entrance struct {
+	listener net.Listener
+	handler  http.Handler
+	tls      *tls.Config // nil for plain HTTP
+	base     context.Context
+	log      *slog.Logger
+	http2    *http2Door
+
+	closing atomic.Bool
+	running sync.WaitGroup
+
+	mu    sync.Mutex
+	conns map[net.Conn]*conn // nil for what does not speak HTTP/1.1, or not yet
+}
+
+func newEntrance(base context.Context, l net.Listener, h http.Handler, config *tls.Config, log *slog.Logger) *entrance {
+	e := &entrance{listener: l, handler: h, tls: config, base: base, log: log, conns: map[net.Conn]*conn{}}
+	if h == nil {
+		e.handler = http.NotFoundHandler()
+	}
+	e.http2 = newHTTP2Door(base, l, e.handler, log)
+	e.running.Add(1)                                           // for serve
+	e.running.Go(func() { _ = e.http2.server.Serve(e.http2) }) // it ends with the entrance
+	return e
+}
+
+// serve accepts connections until the listener is closed.
+func (e *entrance) serve() error {
+	defer e.running.Done()
+	pause := 5 * time.Millisecond
+	for {
+		tcp, err := e.listener.Accept()
+		if e.closing.Load() {
+			if err == nil {
+				tcp.Close()
+			}
+			return nil
+		}
+		if err != nil {
+			// Out of file descriptors, say, which passes.
+			if temporary, ok := errors.AsType[interface {
+				error
+				Temporary() bool
+			}](err); ok && temporary.Temporary() {
+				time.Sleep(pause)
+				pause = min(2*pause, time.Second)
+				continue
+			}
+			return err
+		}
+		pause = 5 * time.Millisecond
+		e.running.Go(func() { e.welcome(tcp) })
+	}
+}
+
+// welcome serves a connection to its end.
+func (e *entrance) welcome(tcp net.Conn) {
+	handedOn := false
+	defer func() {
+		if !handedOn {
+			tcp.Close()
+		}
+	}()
+	if !e.enter(tcp, nil) {
+		return
+	}
+	defer e.leave(tcp)
+	cork := &wire.Cork{Conn: tcp}
+	base, cancel := context.WithCancel(e.base)
+	defer cancel()
+	ctx := context.WithValue(base, http.LocalAddrContextKey, tcp.LocalAddr())
+	c := &conn{entrance: e, Conn: cork, tcp: tcp, cork: cork, ctx: ctx, cancel: cancel, remote: tcp.RemoteAddr().String()}
+	if e.tls != nil {
+		secure := tls.Server(cork, e.tls)
+		if !e.handshake(secure, tcp) {
+			return
+		}
+		state := secure.ConnectionState()
+		c.Conn, c.tls = secure, &state
+		switch state.NegotiatedProtocol {
+		case "h2":
+			handedOn = e.http2.enter(secure)
+			return
+		case "", "http/1.1", "http/1.0":
+		default:
+			return // a protocol that ends with the handshake, as acme-tls/1 does
+		}
+	}
+	if !e.enter(tcp, c) {
+		return
+	}
+	// On a new goroutine: a handshake needs a stack that an idle connection
+	// does not.
+	c.serve()
+}
+
+func (e *entrance) handshake(secure *tls.Conn, tcp net.Conn) bool {
+	_ = tcp.SetDeadline(time.Now().Add(handshakeTimeout)) // a connection without limits is closed, and will tell
+	if err := secure.HandshakeContext(e.base); err != nil {
+		if e.log != nil {
+			e.log.Debug("TLS handshake", slog.String("from", tcp.RemoteAddr().String()), slog.Any("error", err))
+		}
+		if plain, ok := errors.AsType[tls.RecordHeaderError](err); ok && plain.Conn != nil && looksLikeHTTP(plain.RecordHeader) {
+			// Whoever has typed http:// is to know; if they have gone, nobody is.
+			_, _ = io.WriteString(tcp, "HTTP/1.0 400 Bad Request\r\nConnection: close\r\n\r\nthis port speaks HTTPS\n")
+		}
+		return false
+	}
+	_ = tcp.SetDeadline(time.Time{}) // as above
+	return true
+}
+
+func looksLikeHTTP(b [5]byte) bool {
+	switch string(b[:]) {
+	case "GET /", "HEAD ", "POST ", "PUT /", "OPTIO":
+		return true
+	}
+	return false
+}
+
+// enter notes a connection, or what it has become; false says that it has to
+// go.
+func (e *entrance) enter(tcp net.Conn, c *conn) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closing.Load() {
+		return false
+	}
+	e.conns[tcp] = c
+	return true
+}
+
+func (e *entrance) leave(tcp net.Conn) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.conns, tcp)
+}
+
+// shutdown lets requests under way end until ctx does, and then ends them. It
+// returns when no connection is left.
+func (e *entrance) shutdown(ctx context.Context) {
+	e.mu.Lock()
+	e.closing.Store(true)
+	e.mu.Unlock()
+	// It may be closed already.
+	_ = e.listener.Close()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		e.running.Wait()
+	}()
+	e.closeIdle()
+	if e.http2.server.Shutdown(ctx) != nil {
+		// That its connections are closed already is all that can go wrong.
+		_ = e.http2.server.Close()
+	}
+	select {
+	case <-ended:
+		return
+	case <-ctx.Done():
+	}
+	e.mu.Lock()
+	for tcp := range e.conns {
+		tcp.Close()
+	}
+	e.mu.Unlock()
+	<-ended
+}
+
+// closeIdle closes the connections that have no request. The others end with
+// theirs.
+func (e *entrance) closeIdle() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for tcp, c := range e.conns {
+		if c != nil && c.state.CompareAndSwap(connIdle, connClosing) {
+			tcp.Close()
+		}
+	}
+}
+
+// overTLS is a configuration that also offers HTTP.
+func overTLS(config *tls.Config) *tls.Config {
+	if config == nil {
+		config = &tls.Config{}
+	}
+	config = config.Clone()
+	// Every record is as large as it can be: answers to visitors far away
+	// come in one piece anyway, and small records cost as much as large ones.
+	config.DynamicRecordSizingDisabled = true
+	for _, protocol := range []string{"h2", "http/1.1"} {
+		if !slices.Contains(config.NextProtos, protocol) {
+			config.NextProtos = append(config.NextProtos, protocol)
+		}
+	}
+	return config
+}

@@ -28,6 +28,7 @@ type door struct {
 	router      *router.Router
 	http, https string // addresses
 	roots       *x509.CertPool
+	config      *tls.Config // of the server
 	stop        func() error // ends the server and tells what Serve returned
 }
 
@@ -46,7 +47,7 @@ func open(t *testing.T, change ...func(*router.Server)) *door {
 	for _, f := range change {
 		f(s)
 	}
-	d := &door{t: t, router: r, http: s.HTTP.Addr().String(), https: s.HTTPS.Addr().String(), roots: roots}
+	d := &door{t: t, router: r, http: s.HTTP.Addr().String(), https: s.HTTPS.Addr().String(), roots: roots, config: s.TLS}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx) }()

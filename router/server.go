@@ -15,6 +15,7 @@ import (
 // served.
 type Server struct {
 	HTTP, HTTPS net.Listener
+	UDP         *QUICSocket // for HTTP/3, at the port of HTTPS
 	TLS         *tls.Config // for HTTPS
 	Plain       http.Handler
 	Secure      http.Handler
@@ -42,14 +43,23 @@ func (s *Server) Serve(ctx context.Context) error {
 	}
 	serve(s.Plain, s.HTTP, nil)
 	if s.HTTPS != nil {
-		serve(s.Secure, s.HTTPS, overTLS(s.TLS))
+		serve(s.advertise(s.Secure), s.HTTPS, overTLS(s.TLS))
 	}
+	quicCtx, stopQUIC := context.WithCancel(ctx)
+	defer stopQUIC()
+	running.Go(func() {
+		if err := s.serveQUIC(quicCtx); err != nil && s.Log != nil {
+			// Visitors have the other ways in.
+			s.Log.Error("serve", "err", err)
+		}
+	})
 
 	var err error
 	select {
 	case <-ctx.Done():
 	case err = <-stopped:
 	}
+	stopQUIC()
 	s.shutdown(context.WithoutCancel(ctx), entrances)
 	running.Wait()
 	return err

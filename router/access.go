@@ -110,3 +110,17 @@ type Logging struct {
 	Off   bool `json:"off,omitempty"`
 	Query bool `json:"query,omitempty"` // also what is behind the question mark
 }
+
+// Describe says in a few words what a code of the access log means; "" if it
+// is none.
+func Describe(code string) string {
+	if code == interruptedCode {
+		return "The visitor broke off"
+	}
+	for _, p := range allPages {
+		if p.Code == code {
+			return p.Title
+		}
+	}
+	return ""
+}

@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,11 +26,13 @@ type logs struct {
 func Logs(p *pipeline.Pipeline) []Command {
 	l := logs{p}
 	return []Command{
-		{Name: "logs", Args: "<app>", Short: "show what an app's processes print", For: Member, Reads: true, Run: l.logs, Flags: func(fs *pflag.FlagSet) {
+		{Name: "logs", Args: "<app>", Short: "show what an app's processes print, or with --router its requests", For: Member, Reads: true, Run: l.logs, Flags: func(fs *pflag.FlagSet) {
 			fs.BoolP("tail", "t", false, "go on showing it")
 			fs.IntP("num", "n", 100, "the last so many lines of each process")
 			fs.StringP("ps", "p", "", "of one process type, or one process: web, web.2")
 			fs.BoolP("quiet", "q", false, "without the name of the process")
+			fs.BoolP("router", "r", false, "the requests that the router has answered, or had answered")
+			fs.String("format", "stdout", "stdout or json: with --router, a JSON object in each line")
 		}},
 		{Name: "events", Args: "[<app>]", Short: "show who did what", Reads: true, Run: l.events, Flags: func(fs *pflag.FlagSet) {
 			listing(fs)
@@ -39,17 +42,26 @@ func Logs(p *pipeline.Pipeline) []Command {
 }
 
 func (l logs) logs(ctx context.Context, c *Call) error {
+	num, _ := c.Flags.GetInt("num")
+	if num < 0 {
+		return fmt.Errorf("%w: --num is how many lines: 0 for all there are", ErrUsage)
+	}
+	only, _ := c.Flags.GetString("ps")
+	if c.Bool("router") {
+		if only != "" {
+			return fmt.Errorf("%w: the router has no processes: --router goes without --ps", ErrUsage)
+		}
+		return l.router(ctx, c, num)
+	}
+	if asJSON, err := wantsJSON(c); err != nil || asJSON {
+		return cmp.Or(err, fmt.Errorf("%w: what processes print is text: --format json goes with --router", ErrUsage))
+	}
 	if err := ps(l).deployed(ctx, c.App); err != nil {
 		return err
 	}
 	processes, err := l.Engine.Processes(ctx, c.App)
 	if err != nil {
 		return err
-	}
-	only, _ := c.Flags.GetString("ps")
-	num, _ := c.Flags.GetInt("num")
-	if num < 0 {
-		return fmt.Errorf("%w: --num is how many lines: 0 for all there are", ErrUsage)
 	}
 	var mu sync.Mutex // lines of several processes come one at a time
 	g, ctx := errgroup.WithContext(ctx)

@@ -24,6 +24,7 @@ type config struct {
 	http3    bool       // also serve HTTP/3, at the UDP port of https
 	ip       netip.Addr // the machine's public address; the zero Addr: look for it; a loopback one: it has none
 	docker   string     // where Docker listens; its usual place if ""
+	metrics  string     // an address to tell Prometheus at; none if ""
 	roots    string     // a PEM file of what signs the ACME directory's certificate; the system's if ""
 	binary   string     // the berth that goes into the stack; this one if ""
 }
@@ -47,6 +48,7 @@ func parseConfig(args []string, getenv func(string) string) (config, []string, e
 	fs.StringVar(&c.http, "http", cmp.Or(getenv("BERTH_HTTP"), ":80"), "address for HTTP")
 	fs.StringVar(&c.https, "https", cmp.Or(getenv("BERTH_HTTPS"), ":443"), "address for HTTPS")
 	fs.StringVar(&http3, "http3", cmp.Or(getenv("BERTH_HTTP3"), "on"), "HTTP/3, at the UDP port of HTTPS: on or off")
+	fs.StringVar(&c.metrics, "metrics", getenv("BERTH_METRICS"), "address to serve metrics for Prometheus at, such as 127.0.0.1:9145")
 	fs.StringVar(&ip, "ip", getenv("BERTH_IP"), "the machine's public address")
 	fs.StringVar(&c.docker, "docker", cmp.Or(getenv("BERTH_DOCKER_HOST"), getenv("DOCKER_HOST")), "where Docker listens")
 	fs.StringVar(&c.roots, "acme-roots", getenv("BERTH_ACME_ROOTS"), "PEM file to trust the ACME directory by")

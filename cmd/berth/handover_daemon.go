@@ -37,6 +37,7 @@ type daemon struct {
 	from    *predecessor // nil if it was not started by one
 	doors   *doors
 	routes  *router.Router
+	started time.Time
 
 	// What the inside of the moment gives the doors, which outlast it.
 	handshakes atomic.Pointer[tls.Config]
@@ -53,6 +54,7 @@ func (d *daemon) serve(ctx context.Context) error {
 		return err
 	}
 	defer d.doors.Close()
+	defer d.keepLog(ctx)()
 	in, err := d.moveIn(ctx, lock)
 	if err != nil {
 		return err
@@ -233,7 +235,7 @@ func (d *daemon) liveIn(ctx context.Context, in *inside, ended chan error) (next
 	inner, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	done := make(chan error, 1)
-	go func() { done <- in.serve(inner) }()
+	go func() { done <- in.serve(inner, d.doors) }()
 	for next == nil {
 		select {
 		case r = <-d.requests:
@@ -322,7 +324,7 @@ func (d *daemon) give(ctx context.Context, next *successor) error {
 
 // serve serves from the inside until ctx is done, and what is under way then
 // has finished.
-func (in *inside) serve(ctx context.Context) error {
+func (in *inside) serve(ctx context.Context, doors *doors) error {
 	// A push that finishes must see how its processes get on: the watch ends
 	// after the door.
 	g, ctx := errgroup.WithContext(ctx)
@@ -332,6 +334,7 @@ func (in *inside) serve(ctx context.Context) error {
 		return in.door.Serve(ctx)
 	})
 	g.Go(func() error { return rest(watching) })
+	g.Go(func() error { return serveMetrics(watching, doors, in.metrics) })
 	g.Go(func() error {
 		return in.engine.Watch(watching, func(app appliance.AppName) { in.pipe.Changed(watching, app) })
 	})

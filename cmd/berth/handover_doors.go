@@ -22,6 +22,8 @@ const (
 	httpsDoor = "https"
 	http3Door = "http3"
 	localDoor = "local"
+
+	metricsDoor = "metrics" // for Prometheus; not open unless somebody wants it
 )
 
 // Doors are the sockets that the daemon listens on. They outlive it: each is
@@ -41,7 +43,11 @@ func openDoors(cfg config, kept map[string]*os.File) (*doors, error) {
 	var errs []error
 	for _, w := range []struct{ name, network, address string }{
 		{sshDoor, "tcp", cfg.ssh}, {httpDoor, "tcp", cfg.http}, {httpsDoor, "tcp", cfg.https}, {localDoor, "unix", cfg.socket}, {http3Door, "udp", ""},
+		{metricsDoor, "tcp", cfg.metrics},
 	} {
+		if w.name == metricsDoor && cfg.metrics == "" {
+			continue
+		}
 		if w.name == http3Door {
 			if !cfg.http3 || d.files[httpsDoor] == nil {
 				continue

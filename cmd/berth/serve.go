@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"os"
 	"runtime/debug"
@@ -42,7 +43,8 @@ func serve(ctx context.Context, cfg config) error {
 	if err != nil {
 		return err
 	}
-	d := &daemon{cfg: cfg, log: log, manager: manager, from: from, routes: router.New(log), requests: make(chan request)}
+	d := &daemon{cfg: cfg, log: log, manager: manager, from: from, routes: router.New(log), requests: make(chan request), started: time.Now()}
+	d.routes.AccessLog = &router.AccessLog{Dir: cfg.path("router-log"), Log: log}
 	err = d.serve(ctx)
 	if err != nil && from != nil {
 		from.failed(err)
@@ -59,6 +61,7 @@ type inside struct {
 	certificates *certs.Manager
 	pipe         *pipeline.Pipeline
 	door         *gateway.Gateway
+	metrics      *http.Server
 	patience     patience
 }
 
@@ -138,6 +141,11 @@ func (d *daemon) moveIn(ctx context.Context, lock *os.File) (in *inside, err err
 	if err := pipe.Repos.InstallHook(self, "--socket", cfg.socket); err != nil {
 		return in, err
 	}
+	if err := pipe.ApplyTrust(ctx); err != nil {
+		return in, err
+	}
+	metrics := command.Metrics{Pipeline: pipe, Version: version, Started: d.started}
+	in.metrics = metricsServer(metrics)
 	ssh, local, err := d.gates()
 	if err != nil {
 		return in, err
@@ -159,6 +167,7 @@ func (d *daemon) moveIn(ctx context.Context, lock *os.File) (in *inside, err err
 			command.Resources(pipe),
 			command.Buildpacks(pipe),
 			command.Router(pipe),
+			metrics.Commands(),
 			command.Keys(store),
 			command.Stack(pipe),
 			command.Host(pipe, command.HostInfo{Version: version, SSHPort: d.doors.port(sshDoor), Key: hostKey.PublicKey()}),

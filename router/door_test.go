@@ -28,7 +28,7 @@ type door struct {
 	router      *router.Router
 	http, https string // addresses
 	roots       *x509.CertPool
-	config      *tls.Config // of the server
+	config      *tls.Config  // of the server
 	stop        func() error // ends the server and tells what Serve returned
 }
 

@@ -437,6 +437,7 @@ get_binary() {
   else
     download
   fi
+  [[ ! -x $binary ]] || cp -p "$binary" "$work/before"
   if replace "$binary" 755 <"$work/berth"; then
     restart_needed=yes
     detail "$binary is $("$binary" version)"
@@ -447,27 +448,46 @@ get_binary() {
 
 # --- the service --------------------------------------------------------------
 
+# take_over COMMAND... has the daemon that serves replaced by the new one,
+# which loses no request. If the new one does not serve then the old one does,
+# and its binary gets its place back.
+take_over() {
+  if "$@" >"$work/log" 2>&1 </dev/null; then return; fi
+  tail -n 20 "$work/log" | sed 's/^/       /' >&2
+  if [[ -e $work/before ]]; then
+    mv -f "$work/before" "$binary"
+    detail "$binary is $("$binary" version) again"
+  fi
+  die "the new berth does not serve: its last lines are above, or in: journalctl -u berth, $daemon_log" \
+    "the one that served goes on; mend what they say, then run this again"
+}
+
 daemon_answers() { timeout 10 "$binary" report >/dev/null 2>&1; }
 
 start_service() {
   install -d -m 0700 "$state"
   if has_systemd; then
+    local how=reload
     if "$binary" supervise --print unit | replace "$unit" 644; then
       restart_needed=yes
+      how=restart # what it says of the process holds for a new one only
       systemctl daemon-reload
     fi
+    systemctl is-active --quiet berth || how=restart
     quietly systemctl enable berth
-    if [[ $restart_needed == yes ]]; then
+    if [[ $restart_needed != yes ]]; then
+      quietly systemctl start berth
+    elif [[ $how == restart ]]; then
       quietly systemctl restart berth
     else
-      quietly systemctl start berth
+      take_over systemctl reload berth
     fi
   else
     install -d -m 0755 "${init_script%/*}"
     "$binary" supervise --print init | replace "$init_script" 755 || true
     ! command -v update-rc.d >/dev/null || quietly update-rc.d berth defaults
     if [[ $restart_needed == yes ]]; then
-      quietly "$init_script" restart
+      take_over "$init_script" restart
     else
       quietly "$init_script" start
     fi

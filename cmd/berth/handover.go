@@ -66,6 +66,7 @@ type message struct {
 	Names   []string `json:",omitempty"` // of the files that come with it
 	Version string   `json:",omitempty"`
 	Error   string   `json:",omitempty"` // why it failed
+	UDP     bool     `json:",omitempty"` // whether it wants to read UDP
 	Tags    [][]byte `json:",omitempty"` // of the QUIC connections that stay with the old one
 }
 

@@ -43,6 +43,7 @@ type daemon struct {
 	handshakes atomic.Pointer[tls.Config]
 	plain      handler
 
+	quic     *router.QUICSocket // nil without HTTP/3
 	control  io.Closer
 	requests chan request
 }
@@ -81,7 +82,11 @@ func (d *daemon) serve(ctx context.Context) error {
 		d.control.Close()
 	}
 	close()
-	return errors.Join(err, <-ended)
+	err = errors.Join(err, <-ended)
+	if d.quic != nil {
+		err = errors.Join(err, d.quic.Close())
+	}
+	return err
 }
 
 // open opens the doors, and returns the directory's lock, unless that comes
@@ -130,8 +135,12 @@ func (d *daemon) front() (*router.Server, error) {
 		plain.Close()
 		return nil, err
 	}
+	if err := errors.Join(d.doors.without, d.openQUIC()); err != nil {
+		// Visitors have the other ways in.
+		d.log.Error("HTTP/3 is not served", "err", err)
+	}
 	return &router.Server{
-		HTTP: plain, HTTPS: secure, TLS: d.tls(), Grace: grace, Log: d.log,
+		HTTP: plain, HTTPS: secure, UDP: d.quic, TLS: d.tls(), Grace: grace, Log: d.log,
 		Plain: &d.plain, Secure: d.routes,
 	}, nil
 }
@@ -178,11 +187,16 @@ func (d *daemon) announce(ctx context.Context, quit <-chan struct{}) error {
 	if d.control, err = listenControl(d.cfg.path(controlName), d.requests, quit); err != nil {
 		return err
 	}
+	var last message
+	var files []*os.File
 	if d.from != nil {
-		if _, _, err := d.from.serving(ctx); err != nil {
+		if last, files, err = d.from.serving(ctx, d.quic != nil); err != nil {
 			return err
 		}
 		go d.from.awaitEnd(context.WithoutCancel(ctx)) // which comes, at the latest when that process ends
+	}
+	if err := d.beginQUIC(last, files); err != nil {
+		d.log.ErrorContext(ctx, "HTTP/3 is not served", "err", err)
 	}
 	err = d.manager.keep(d.doors, d.doors.fresh...)
 	for _, name := range d.doors.dropped {
@@ -316,7 +330,7 @@ func (d *daemon) give(ctx context.Context, next *successor) error {
 	if err := d.manager.say(fmt.Sprintf("MAINPID=%d", next.pid())); err != nil {
 		d.log.WarnContext(ctx, "the service manager was not reached", "err", err)
 	}
-	if err := next.last(nil, nil); err != nil {
+	if err := d.leaveQUIC(next); err != nil {
 		d.log.WarnContext(ctx, "handover", "err", err)
 	}
 	return nil

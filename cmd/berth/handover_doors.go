@@ -33,6 +33,7 @@ type doors struct {
 	files   map[string]*os.File
 	fresh   []string // those that were not there before
 	dropped []string // those that were there, and are not wanted any more
+	without error    // why there is no HTTP/3, if it should be there
 	local   string   // the path of the local one
 }
 
@@ -60,6 +61,10 @@ func openDoors(cfg config, kept map[string]*os.File) (*doors, error) {
 			continue
 		}
 		f, err := openDoor(w.network, w.address)
+		if err != nil && w.name == http3Door {
+			d.without = err // visitors have the other ways in
+			continue
+		}
 		if err != nil {
 			errs = append(errs, err)
 			continue

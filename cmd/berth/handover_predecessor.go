@@ -57,9 +57,10 @@ func (p *predecessor) awaitInside(ctx context.Context) error {
 	return err
 }
 
-// serving tells the predecessor that we accept, and returns what it says last.
-func (p *predecessor) serving(ctx context.Context) (message, []*os.File, error) {
-	if err := p.line.send(message{Kind: kindServing, Version: version}); err != nil {
+// serving tells the predecessor that we accept, and whether we want to read
+// UDP, and returns what it says last.
+func (p *predecessor) serving(ctx context.Context, udp bool) (message, []*os.File, error) {
+	if err := p.line.send(message{Kind: kindServing, Version: version, UDP: udp}); err != nil {
 		return message{}, nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, readyTime)

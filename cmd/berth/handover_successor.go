@@ -18,6 +18,7 @@ type successor struct {
 	cmd     *exec.Cmd
 	ended   chan struct{} // closed when its process has, or nobody asks any more
 	version string
+	udp     bool // it wants to read UDP
 }
 
 // start starts a successor with the doors, and returns when it has what it
@@ -70,7 +71,9 @@ func (s *successor) take(ctx context.Context) error {
 	defer cancel()
 	err := s.line.send(message{Kind: kindInside})
 	if err == nil {
-		_, _, err = s.line.receive(ctx, kindServing)
+		var m message
+		m, _, err = s.line.receive(ctx, kindServing)
+		s.udp = m.UDP
 	}
 	if err != nil {
 		return s.end(err)

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -12,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -34,6 +37,12 @@ type program struct {
 	out   *os.File // of its process; it may outlive the supervisor
 	grace time.Duration
 	log   *slog.Logger
+	store *fileStore // what it gives us to keep; nil if it gives nothing
+
+	// found, if set, is called when a process of the program ran already.
+	found func()
+
+	left []int // processes that have been replaced, and that may still finish something
 
 	// prepare, if set, is called before a process is started.
 	prepare func()
@@ -50,6 +59,9 @@ type program struct {
 // keep keeps one process of the program running until ctx is done. It then
 // stops the process, unless somebody else has started it.
 func (p *program) keep(ctx context.Context) {
+	// Processes that another has replaced, and that finish what they have.
+	var replaced sync.WaitGroup
+	defer replaced.Wait()
 	delay := firstDelay
 	for ctx.Err() == nil {
 		process, ours := p.find()
@@ -61,10 +73,26 @@ func (p *program) keep(ctx context.Context) {
 			ours = true
 		} else {
 			p.log.Info("runs already", "pid", process.Pid, "ours", ours)
+			if p.found != nil {
+				p.found()
+			}
 		}
 		started := time.Now()
 		if process != nil {
-			if err := gone(ctx, process); err != nil {
+			err := p.goneOrReplaced(ctx, process)
+			for errors.Is(err, errReplaced) {
+				p.left = append(p.left, process.Pid)
+				replaced.Go(func() {
+					gone(context.Background(), process) // stop ends it if nothing else does
+					p.log.Info("has finished", "pid", process.Pid, "how", reap(process))
+				})
+				main, _ := p.store.whoIsMain()
+				p.log.Info("replaced", "pid", process.Pid, "by", main)
+				if process, err = os.FindProcess(main); err == nil {
+					started, err = time.Now(), p.goneOrReplaced(ctx, process)
+				}
+			}
+			if err != nil {
 				break
 			}
 			how := reap(process)
@@ -93,6 +121,8 @@ func (p *program) start() (*os.Process, error) {
 	cmd.Dir = "/"
 	cmd.Env = append(slices.Clip(p.env), p.mark)
 	cmd.Stdout, cmd.Stderr = p.out, p.out
+	files, env := p.store.forProcess()
+	cmd.ExtraFiles, cmd.Env = files, append(cmd.Env, env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return nil, err
@@ -101,9 +131,53 @@ func (p *program) start() (*os.Process, error) {
 	return cmd.Process, nil
 }
 
+// errReplaced says that the program is another process now.
+var errReplaced = errors.New("replaced")
+
+// goneOrReplaced returns nil when the process has ended, errReplaced when the
+// program has named another as itself, or why it gave up waiting.
+func (p *program) goneOrReplaced(ctx context.Context, process *os.Process) error {
+	main, moved := p.store.whoIsMain()
+	if main != 0 && main != process.Pid {
+		return errReplaced
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-moved:
+			cancel(errReplaced)
+		case <-ctx.Done():
+		}
+	}()
+	if err := gone(ctx, process); err != nil {
+		return cmp.Or(context.Cause(ctx), err)
+	}
+	return nil
+}
+
 // find returns the process of the program that runs, or nil, and whether a
-// supervisor of ours has started it.
+// supervisor of ours has started it. While one replaces another, it is the
+// newer one.
 func (p *program) find() (process *os.Process, ours bool) {
+	var newest uint64
+	for _, other := range p.all() {
+		if began := startTime(other.Pid); began >= newest && !slices.Contains(p.left, other.Pid) {
+			process, newest = other, began
+		}
+	}
+	if process != nil {
+		return process, true
+	}
+	if p.elsewhere == nil {
+		return nil, false
+	}
+	return p.elsewhere(), false
+}
+
+// all returns every process of the program that a supervisor of ours, or
+// another of them, has started.
+func (p *program) all() (list []*os.Process) {
 	for _, pid := range processes() {
 		env, err := os.ReadFile("/proc/" + pid + "/environ")
 		if err != nil || !slices.Contains(strings.Split(string(env), "\x00"), p.mark) {
@@ -115,13 +189,25 @@ func (p *program) find() (process *os.Process, ours bool) {
 		}
 		n, _ := strconv.Atoi(pid) // processes returns numbers
 		if process, err := os.FindProcess(n); err == nil {
-			return process, true
+			list = append(list, process)
 		}
 	}
-	if p.elsewhere == nil {
-		return nil, false
+	return list
+}
+
+// startTime is when a process was started, in the kernel's own unit, or 0.
+func startTime(pid int) uint64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
 	}
-	return p.elsewhere(), false
+	// Its name, in parentheses, can have anything in it.
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	if len(fields) < 20 {
+		return 0
+	}
+	n, _ := strconv.ParseUint(fields[19], 10, 64) // the kernel writes numbers
+	return n
 }
 
 // is tells whether the process is the program itself, going by its name, its
@@ -150,23 +236,26 @@ func (p *program) await(ctx context.Context) {
 	}
 }
 
-// stop asks the process that we have started to end, and ends it if it does
+// stop asks the processes that we have started to end, and ends those that do
 // not.
 func (p *program) stop() {
-	process, ours := p.find()
-	if process == nil || !ours {
-		return
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), p.grace)
 	defer cancel()
-	p.log.Info("stop", "pid", process.Pid)
-	process.Signal(syscall.SIGTERM) // one that has gone is found to be gone below
-	if gone(ctx, process) != nil {
-		p.log.Warn("kill", "pid", process.Pid, "after", p.grace)
-		process.Kill()
-		gone(context.Background(), process) // nothing survives SIGKILL
+	all := p.all()
+	for _, process := range all {
+		p.log.Info("stop", "pid", process.Pid)
+		process.Signal(syscall.SIGTERM) // one that has gone is found to be gone below
 	}
-	reap(process)
+	for _, process := range all {
+		if gone(ctx, process) != nil {
+			p.log.Warn("kill", "pid", process.Pid, "after", p.grace)
+			process.Kill()
+			gone(context.Background(), process) // nothing survives SIGKILL
+		}
+		if !slices.Contains(p.left, process.Pid) { // who waits for those reaps them
+			reap(process)
+		}
+	}
 }
 
 // gone returns nil when the process has ended, child or not, or why it gave

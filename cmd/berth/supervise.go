@@ -39,7 +39,7 @@ const readyFD = "BERTH_SUPERVISE_READY"
 // supervise is "berth supervise": it keeps "berth serve" running until ctx is
 // done, or speaks to the supervisor that does.
 func supervise(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	s := supervisor{grace: 40 * time.Second}
+	s := supervisor{grace: 150 * time.Second}
 	var detached, stop, keepEngine, reload, status bool
 	var print string
 	fs := pflag.NewFlagSet("supervise", pflag.ContinueOnError)
@@ -51,7 +51,7 @@ func supervise(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	fs.BoolVar(&detached, "detach", false, "run in the background")
 	fs.BoolVar(&stop, "stop", false, "stop the supervisor, and all that it has started")
 	fs.BoolVar(&keepEngine, "keep-engine", false, "with --stop, leave dockerd running")
-	fs.BoolVar(&reload, "reload", false, "have the supervisor start anew, and berth serve with it")
+	fs.BoolVar(&reload, "reload", false, "replace berth serve by the binary and the settings of now, without losing a request; the supervisor too")
 	fs.BoolVar(&status, "status", false, "say whether a supervisor runs")
 	fs.StringVar(&print, "print", "", `print the systemd "unit" or the "init" script that starts Berth`)
 	if err := fs.Parse(args); err != nil {
@@ -74,7 +74,7 @@ func supervise(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	case stop:
 		return s.stop(ctx, keepEngine)
 	case reload:
-		return s.reload(ctx)
+		return s.reload(ctx, stdout)
 	case status:
 		pid, err := s.running()
 		if err != nil {

@@ -353,7 +353,7 @@ func TestReloadStartsServeAnewAndLeavesTheEngine(t *testing.T) {
 	supervisor := h.outside()
 
 	for n := range 2 { // the second time shows that the new image listens too
-		if err := supervisor.reload(t.Context()); err != nil {
+		if err := supervisor.reload(t.Context(), t.Output()); err != nil {
 			t.Fatal(err)
 		}
 		if again := h.next("serve", n+1); again == first {
@@ -496,7 +496,7 @@ func TestTheEnvironmentFileIsReadAsSystemdReadsIt(t *testing.T) {
 	}
 	s := supervisor{envFile: path}
 
-	env, err := s.environ()
+	env, err := s.environ(nil)
 
 	if err != nil {
 		t.Fatal(err)
@@ -516,7 +516,7 @@ func TestABrokenEnvironmentFileIsNotQuoted(t *testing.T) {
 	}
 	s := supervisor{envFile: path}
 
-	_, err := s.environ()
+	_, err := s.environ(nil)
 
 	if !errors.Is(err, appliance.ErrInvalid) || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("error = %v, want ErrInvalid without the line", err)

@@ -6,11 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -38,7 +41,8 @@ type supervisor struct {
 
 // run keeps the programs running until ctx is done, then stops what it, or a
 // supervisor before it, has started. SIGHUP makes it begin anew with the
-// binary and the environment of that moment; dockerd keeps running meanwhile.
+// binary and the environment of that moment; dockerd keeps running meanwhile,
+// and so does a serve that can be asked to replace itself: see reload.
 func (s *supervisor) run(ctx context.Context) error {
 	lock, err := s.lock()
 	if err != nil {
@@ -54,7 +58,7 @@ func (s *supervisor) run(ctx context.Context) error {
 		return err
 	}
 	defer out.Close()
-	env, err := s.environ()
+	env, err := s.environ(os.Environ())
 	if err != nil {
 		return err
 	}
@@ -78,6 +82,18 @@ func (s *supervisor) run(ctx context.Context) error {
 		engine.Go(func() { engineProgram.keep(engineCtx) })
 	}
 	serveProgram := s.program("serve", append([]string{self, "serve"}, s.serveArgs...), env, out, log)
+	store, err := newFileStore(strings.TrimSuffix(s.pidFile, ".pid")+".notify", log)
+	if err != nil {
+		return fmt.Errorf("keep the sockets of berth serve: %w", err)
+	}
+	store.afterExec()
+	serveProgram.store = store
+	serveDir := s.serveConfig(env).dir
+	serveProgram.found = func() {
+		// It gives its sockets to each supervisor once. If it does not listen
+		// yet, then it will.
+		_, _ = ask(serveCtx, serveDir, request{Do: doKeep}, io.Discard)
+	}
 	serve.Go(func() { serveProgram.keep(serveCtx) })
 	serve.Go(func() { s.rotate(serveCtx, out, log) })
 
@@ -87,15 +103,38 @@ func (s *supervisor) run(ctx context.Context) error {
 		stopEngine()
 		engine.Wait()
 		engineProgram.stop()
-		return nil
+		return store.close()
 	case <-hangup:
 		log.Info("begin anew")
-		stopServe()
-		serve.Wait()
+		if !listens(config{dir: serveDir}.path(controlName)) {
+			stopServe()
+			serve.Wait()
+		}
+		kept, err := store.overExec()
+		if err != nil {
+			return fmt.Errorf("begin anew: %w", err)
+		}
 		// The lock goes with the old image. Should another supervisor be
 		// quicker to take it, then that one goes on, and we end.
-		return fmt.Errorf("begin anew: %w", syscall.Exec(self, os.Args, os.Environ()))
+		return fmt.Errorf("begin anew: %w", syscall.Exec(self, os.Args, append(os.Environ(), kept)))
 	}
+}
+
+// serveConfig is the configuration of the serve that env and our arguments
+// make. What is wrong with it serve says itself.
+func (s *supervisor) serveConfig(env []string) config {
+	cfg, _, _ := parseConfig(s.serveArgs, func(key string) string { return lookup(env, key) })
+	return cfg
+}
+
+// listens tells whether somebody listens at a socket.
+func listens(path string) bool {
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		return false
+	}
+	c.Close()
+	return true
 }
 
 func (s *supervisor) program(name string, argv, env []string, out *os.File, log *slog.Logger) *program {
@@ -160,11 +199,30 @@ func (s *supervisor) running() (int, error) {
 	return strconv.Atoi(string(bytes.TrimSpace(text[:n])))
 }
 
-// reload tells the supervisor that runs to begin anew, and returns once the
-// old serve has ended.
-func (s *supervisor) reload(ctx context.Context) error {
+// reload has the serve that runs replaced by the binary and the environment
+// of this moment, without losing a request, and then the supervisor likewise. A
+// serve that cannot be asked is ended, and started again; reload returns once
+// it has ended.
+func (s *supervisor) reload(ctx context.Context, out io.Writer) error {
 	pid, err := s.running()
 	if err != nil {
+		return err
+	}
+	running := *s
+	_, running.serveArgs = cut(cmdline(strconv.Itoa(pid)), "--")
+	base, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	if err != nil {
+		return err
+	}
+	env, err := running.environ(strings.Split(strings.TrimRight(string(base), "\x00"), "\x00"))
+	if err != nil {
+		return err
+	}
+	err = reload(ctx, running.serveConfig(env), env, out)
+	if err == nil {
+		return syscall.Kill(pid, syscall.SIGHUP)
+	}
+	if !errors.Is(err, errNoDaemon) {
 		return err
 	}
 	serve, err := s.serveProgram()
@@ -176,6 +234,14 @@ func (s *supervisor) reload(ctx context.Context) error {
 		return err
 	}
 	return gone(ctx, process)
+}
+
+// cut returns what is before and after the first word that is sep.
+func cut(words []string, sep string) (before, after []string) {
+	if i := slices.Index(words, sep); i >= 0 {
+		return words[:i], words[i+1:]
+	}
+	return words, nil
 }
 
 // stop ends the supervisor that runs, if one does, and what a supervisor that
@@ -272,9 +338,8 @@ func rotateLog(path string, limit int64) error {
 	return errors.Join(err, old.Close(), os.Truncate(path, 0))
 }
 
-// environ is our environment with what the file says on top of it.
-func (s *supervisor) environ() ([]string, error) {
-	env := os.Environ()
+// environ is an environment with what the file says on top of it.
+func (s *supervisor) environ(env []string) ([]string, error) {
 	text, err := os.ReadFile(s.envFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return env, nil

@@ -90,7 +90,7 @@ func (r *Router) Metrics() []Metric {
 	failures := Metric{Name: "berth_router_failed_requests_total", Help: "Requests that got no whole answer, through no fault of the visitor.", Kind: Counter}
 	inFlight := Metric{Name: "berth_router_requests_in_flight", Help: "Requests that are under way on the live generation.", Kind: Gauge}
 	held := Metric{Name: "berth_router_requests_held", Help: "Requests that wait for an app which is being replaced.", Kind: Gauge}
-	targets := Metric{Name: "berth_router_targets", Help: "Processes that requests can go to.", Kind: Gauge}
+	targets := Metric{Name: "berth_router_targets", Help: "Web processes that get requests, and those that get none for a while because they have failed.", Kind: Gauge}
 
 	services := r.table.Load().generations()
 	for _, name := range slices.Sorted(maps.Keys(services)) {
@@ -98,7 +98,9 @@ func (r *Router) Metrics() []Metric {
 		app := Label{"app", name}
 		inFlight.Add(float64(g.underWay.Load()), app)
 		held.Add(float64(g.held()), app)
-		targets.Add(float64(len(*g.targets.Load())), app)
+		well, ill := g.standings()
+		targets.Add(well, app, Label{"state", "in"})
+		targets.Add(ill, app, Label{"state", "out"})
 		failures.Add(float64(g.stats.failed.Load()), app)
 		c := g.stats.meter.counters.Load()
 		if c == nil {
@@ -134,6 +136,17 @@ func (r *Router) Metrics() []Metric {
 }
 
 func (r *Router) hosts() int { return r.table.Load().hosts.len() }
+
+// standings returns how many targets get requests, and how many do not.
+func (g *Generation) standings() (in, out float64) {
+	targets := *g.targets.Load()
+	for _, t := range targets {
+		if t.in() {
+			in++
+		}
+	}
+	return in, float64(len(targets)) - in
+}
 
 // held returns how many requests wait.
 func (g *Generation) held() int {

@@ -55,6 +55,7 @@ func TestHostsAreTakenInLowerCaseWithoutTheLastDot(t *testing.T) {
 		"blog.example.org.":       "blog.example.org",
 		"a.b":                     "a.b",
 		"xn--bcher-kva.example":   "xn--bcher-kva.example",
+		"Bücher.example":          "xn--bcher-kva.example",
 		"1-2-3-4.sslip.io":        "1-2-3-4.sslip.io",
 		"127.0.0.1.nip.io":        "127.0.0.1.nip.io",
 		longest:                   longest,
@@ -75,7 +76,7 @@ func TestWhatIsNoHostIsRefused(t *testing.T) {
 	for _, given := range []string{
 		"", ".", "..", "localhost", "blog", "blog..org", ".blog.org", "blog.org..",
 		"https://blog.org", "blog.org/", "blog.org:443", "user@blog.org", "blog.org?x", "blog org.de",
-		"*.example.org", "-a.org", "a-.org", "a_b.org", "blög.org", "blog.org\n", "blog.org\x00", "a\n.org",
+		"*.example.org", "-a.org", "a-.org", "a_b.org", "bl\xf6g.org", "blo\u2028g.org", "blog.org\n", "blog.org\x00", "a\n.org",
 		"127.0.0.1", "::1", "[::1]", "1.2.3.4.", "127.1", "1.2.3", "example.42", "0x7f.1",
 		label + "a.org", strings.Join([]string{label, label, label, strings.Repeat("a", 62)}, "."),
 	} {

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
+
+	"golang.org/x/net/idna"
 )
 
 var hostLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
@@ -15,9 +17,13 @@ var aNumber = regexp.MustCompile(`^([0-9]+|0x[0-9a-f]*)$`)
 
 // ParseHost checks that s can be the host of an app, and returns it in lower
 // case: at least two labels (RFC 1123) with a dot between them, at most 253
-// bytes, and no IP address.
+// bytes, and no IP address. An international name becomes what browsers ask
+// for: bücher.example is xn--bcher-kva.example.
 func ParseHost(s string) (string, error) {
 	host := strings.ToLower(strings.TrimSuffix(s, "."))
+	if ascii, err := idna.Lookup.ToASCII(host); err == nil {
+		host = ascii
+	}
 	labels := strings.Split(host, ".")
 	ok := len(host) <= 253 && len(labels) >= 2
 	for _, label := range labels {

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 
 	"github.com/berthhq/berth/appliance"
@@ -16,6 +17,13 @@ func (s *Store) Domains(ctx context.Context, name appliance.AppName) ([]string, 
 func (s *Store) DomainOwner(ctx context.Context, host string) (owner appliance.AppName, err error) {
 	err = s.db.QueryRowContext(ctx, `SELECT app FROM domains WHERE host = ?`, host).Scan(&owner)
 	return owner, noRows(err, fmt.Errorf("domain %s %w", host, appliance.ErrNotFound))
+}
+
+// DomainOwners returns the apps that a host, or a path there, was added to.
+func (s *Store) DomainOwners(ctx context.Context, host string) ([]appliance.AppName, error) {
+	// What begins with the host and a slash; 0 is what comes after that.
+	return query(ctx, s, func(rows *sql.Rows) (app appliance.AppName, err error) { return app, rows.Scan(&app) },
+		`SELECT DISTINCT app FROM domains WHERE host = ?1 OR host > ?1 || '/' AND host < ?1 || '0' ORDER BY app`, host)
 }
 
 // AddDomain adds a host to an app. A host leads to one app only.

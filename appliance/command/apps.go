@@ -93,7 +93,9 @@ func (a apps) url(ctx context.Context, c *Call) error {
 func (a apps) urls(ctx context.Context, c *Call) error {
 	hosts, err := a.Hosts(ctx, c.App)
 	for _, host := range hosts {
-		fmt.Fprintln(c.Stdout, a.Addresses.URL(host))
+		if !appliance.IsWildcard(host) { // nobody can open that
+			fmt.Fprintln(c.Stdout, a.Addresses.URL(host))
+		}
 	}
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/berthhq/berth/appliance"
 	"github.com/berthhq/berth/appliance/pipeline"
 	"github.com/berthhq/berth/db"
 	certs "github.com/berthhq/berth/tls"
@@ -51,7 +52,7 @@ func (f certificates) report(ctx context.Context, c *Call) error {
 		return err
 	}
 	list, rows := []certificateRow{}, []string{}
-	for _, host := range hosts {
+	for _, host := range appliance.HostsOf(hosts) {
 		s := f.Certificates.Status(host)
 		row := certificateRow{Host: host, Kind: string(s.Kind), Issuer: s.Issuer, NotAfter: s.NotAfter}
 		text := fmt.Sprintf("%-40s %-8s %s", host, row.Kind, row.Issuer)

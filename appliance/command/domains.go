@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/berthhq/berth/appliance"
 	"github.com/berthhq/berth/appliance/pipeline"
@@ -20,8 +21,8 @@ func Domains(p *pipeline.Pipeline) []Command {
 	return []Command{
 		{Name: "domains", Args: "<app>", Short: "list the hosts of an app", For: Member, Reads: true, Run: d.report, Flags: listing},
 		{Name: "domains:report", Args: "<app>", Short: "list the hosts of an app", For: Member, Reads: true, Run: d.report, Flags: listing},
-		{Name: "domains:add", Args: "<app> <host>...", Short: "let hosts lead to an app", For: Member, Run: d.add},
-		{Name: "domains:remove", Args: "<app> <host>...", Short: "take hosts from an app", For: Member, Run: d.remove},
+		{Name: "domains:add", Args: "<app> <domain>...", Short: "let hosts, wildcards (*.example.org) or paths (example.org/api) lead to an app", For: Member, Run: d.add},
+		{Name: "domains:remove", Args: "<app> <domain>...", Short: "take them from an app", For: Member, Run: d.remove},
 		{Name: "domains:set-global", Args: "<domain>", Short: "give every app a host below a domain", Run: d.setGlobal},
 		{Name: "domains:clear-global", Short: "take the domain of all apps back", Run: d.clearGlobal},
 	}
@@ -37,56 +38,108 @@ func (d domains) report(ctx context.Context, c *Call) error {
 
 func (d domains) add(ctx context.Context, c *Call) error {
 	for _, arg := range c.Args[1:] {
-		host, err := d.free(ctx, c.App, arg)
+		domain, err := appliance.ParseDomain(arg)
 		if err != nil {
 			return err
 		}
-		err = d.Store.AddDomain(ctx, c.App, host)
-		if owner, _ := d.Store.DomainOwner(ctx, host); errors.Is(err, appliance.ErrExists) && owner == c.App {
-			err = nil // as it was asked for
+		if err := d.free(ctx, c, domain); err != nil {
+			return err
+		}
+		err = d.Store.AddDomain(ctx, c.App, domain)
+		if errors.Is(err, appliance.ErrExists) {
+			err = nil // as it was asked for: free has looked whose it is
 		}
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(c.Stdout, "-----> Added %s to %s\n", host, c.App)
+		fmt.Fprintf(c.Stdout, "-----> Added %s to %s\n", domain, c.App)
 	}
 	return d.Restore(ctx, c.App)
 }
 
-// free checks that a host can be added to app: that it is not the host that
-// another app has of itself.
-func (d domains) free(ctx context.Context, app appliance.AppName, arg string) (string, error) {
-	host, err := appliance.ParseHost(arg)
+// free checks that a domain can be added to app: that it leads to no other
+// app, and that who asks may work on the apps that something is taken from,
+// or whose host is shared. What is served at a path can do as the host's own
+// pages do, to every visitor who is logged in there.
+func (d domains) free(ctx context.Context, c *Call, domain string) error {
+	global, err := d.Domain(ctx)
 	if err != nil {
-		return "", err
+		return err
 	}
-	others, err := d.Store.Apps(ctx)
-	if err != nil {
-		return "", err
+	owner, err := d.Store.DomainOwner(ctx, domain)
+	if err == nil && owner != c.App {
+		return taken(domain, owner, fmt.Sprintf("take it from there first: domains:remove %s %s", owner, domain))
 	}
-	domain, err := d.Domain(ctx)
+	if err != nil && !errors.Is(err, appliance.ErrNotFound) {
+		return err
+	}
+	host := appliance.HostOf(domain)
+	if appliance.IsWildcard(host) && host == "*."+global && !c.Actor.Admin {
+		return fmt.Errorf("%s is every name that no app has yet: %w", host, appliance.ErrDenied)
+	}
+	others, err := d.neighbours(ctx, host, global)
 	if err != nil {
-		return "", err
+		return err
 	}
 	for _, other := range others {
-		if other.Name != app && host == string(other.Name)+"."+domain {
-			return "", fmt.Errorf("%s %w, as the host of the app %s", host, appliance.ErrExists, other.Name)
+		if other == c.App {
+			continue
+		}
+		if domain == string(other)+"."+global {
+			return taken(domain, other, "that is the app's own host, as long as apps are below "+global)
+		}
+		if err := MayWorkOn(ctx, d.Store, c.Actor, other); err != nil {
+			return appliance.WithHint(fmt.Errorf("%s leads to the app %s: %w", host, other, err), "an admin, or a key with access to both apps, can do it")
 		}
 	}
-	return host, nil
+	return nil
+}
+
+func taken(domain string, by appliance.AppName, hint string) error {
+	return appliance.WithHint(fmt.Errorf("%s %w: it leads to the app %s", domain, appliance.ErrExists, by), hint)
+}
+
+// neighbours returns the apps that a host leads to as things are, be it by a
+// path, a wildcard, or because it is the app's own.
+func (d domains) neighbours(ctx context.Context, host, global string) ([]appliance.AppName, error) {
+	list, err := d.Store.DomainOwners(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	label, parent, _ := strings.Cut(host, ".")
+	if label != "*" {
+		covering, err := d.Store.DomainOwners(ctx, "*."+parent)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, covering...)
+	}
+	name, err := appliance.ParseAppName(label)
+	if err != nil || parent != global {
+		return list, nil // it is no app's own
+	}
+	switch _, err := d.Store.App(ctx, name); {
+	case errors.Is(err, appliance.ErrNotFound):
+		return list, nil
+	case err != nil:
+		return nil, err
+	}
+	return append(list, name), nil
 }
 
 func (d domains) remove(ctx context.Context, c *Call) error {
 	for _, arg := range c.Args[1:] {
-		host, err := appliance.ParseHost(arg)
+		domain, err := appliance.ParseDomain(arg)
 		if err != nil {
 			return err
 		}
-		if err := d.Store.RemoveDomain(ctx, c.App, host); err != nil {
+		if err := d.Store.RemoveDomain(ctx, c.App, domain); err != nil {
 			return err
 		}
-		d.Certificates.Forget(host)
-		fmt.Fprintf(c.Stdout, "-----> Removed %s from %s\n", host, c.App)
+		if err := d.Forget(ctx, domain); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.Stdout, "-----> Removed %s from %s\n", domain, c.App)
 	}
 	return d.Restore(ctx, c.App)
 }
@@ -110,13 +163,15 @@ func (d domains) moveTo(ctx context.Context, c *Call, domain string) error {
 	}
 	for _, app := range apps {
 		host := string(app.Name) + "." + now
-		owner, err := d.Store.DomainOwner(ctx, host)
-		if err == nil && owner != app.Name {
-			return appliance.WithHint(fmt.Errorf("%s would be the host of %s, but %w as a domain of %s", host, app.Name, appliance.ErrExists, owner),
-				fmt.Sprintf("take it from there first: domains:remove %s %s", owner, host))
-		}
-		if err != nil && !errors.Is(err, appliance.ErrNotFound) {
+		owners, err := d.Store.DomainOwners(ctx, host)
+		if err != nil {
 			return err
+		}
+		for _, owner := range owners {
+			if owner != app.Name {
+				return appliance.WithHint(fmt.Errorf("%s would be the host of %s, but %w as a domain of %s", host, app.Name, appliance.ErrExists, owner),
+					fmt.Sprintf("take it from there first: domains:remove %s %s", owner, host))
+			}
 		}
 	}
 	if err := d.Store.Set(ctx, pipeline.DomainSetting, domain); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/berthhq/berth/appliance"
@@ -38,8 +39,9 @@ func (a Addresses) Domain() string {
 	return strings.NewReplacer(".", "-", ":", "-").Replace(a.IP.String()) + ".sslip.io"
 }
 
-// Hosts returns every host that leads to app, the one to show people first: a
-// domain that was added goes before the app's own host.
+// Hosts returns every domain that leads to app, the one to show people first: a
+// host that was added, or a path there, goes before the app's own host, and
+// that before wildcards, which nobody can open.
 func (p *Pipeline) Hosts(ctx context.Context, app appliance.AppName) ([]string, error) {
 	hosts, err := p.Store.Domains(ctx, app)
 	if err != nil {
@@ -49,13 +51,31 @@ func (p *Pipeline) Hosts(ctx context.Context, app appliance.AppName) ([]string, 
 	if err != nil {
 		return nil, err
 	}
-	return append(hosts, string(app)+"."+domain), nil
+	own := string(app) + "." + domain
+	rank := func(domain string) int {
+		switch {
+		case appliance.IsWildcard(domain):
+			return 3
+		case domain == own:
+			return 2
+		case strings.Contains(domain, "/"):
+			return 1
+		}
+		return 0
+	}
+	hosts = append(hosts, own)
+	slices.SortStableFunc(hosts, func(a, b string) int { return rank(a) - rank(b) })
+	return hosts, nil
 }
 
-// URL returns the address to show people for a host.
-func (a Addresses) URL(host string) string {
+// URL returns the address to show people for a domain.
+func (a Addresses) URL(domain string) string {
 	if a.HTTPSPort == 0 || a.HTTPSPort == 443 {
-		return "https://" + host
+		return "https://" + domain
 	}
-	return fmt.Sprintf("https://%s:%d", host, a.HTTPSPort)
+	host, path, isPath := strings.Cut(domain, "/")
+	if isPath {
+		path = "/" + path
+	}
+	return fmt.Sprintf("https://%s:%d%s", host, a.HTTPSPort, path)
 }

@@ -37,15 +37,28 @@ func (p *Pipeline) hostFree(ctx context.Context, name appliance.AppName) error {
 	if err != nil {
 		return err
 	}
-	owner, err := p.Store.DomainOwner(ctx, string(name)+"."+domain)
-	if errors.Is(err, appliance.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
+	host := string(name) + "." + domain
+	owners, err := p.Store.DomainOwners(ctx, host)
+	if err != nil || len(owners) == 0 {
 		return err
 	}
-	return appliance.WithHint(fmt.Errorf("the host %s.%s %w, as a domain of %s", name, domain, appliance.ErrExists, owner),
+	return appliance.WithHint(fmt.Errorf("the host %s %w, as a domain of %s", host, appliance.ErrExists, owners[0]),
 		"choose another name, or take it from there: domains:remove")
+}
+
+// Forget ends the upkeep of the certificates for those of the domains whose
+// host leads to no app any more.
+func (p *Pipeline) Forget(ctx context.Context, domains ...string) error {
+	for _, host := range appliance.HostsOf(domains) {
+		owners, err := p.Store.DomainOwners(ctx, host)
+		if err != nil {
+			return err
+		}
+		if len(owners) == 0 {
+			p.Certificates.Forget(host)
+		}
+	}
+	return nil
 }
 
 // Destroy removes an app and everything of it: processes, images, volumes,
@@ -83,7 +96,9 @@ func (r *run) destroy(ctx context.Context) error {
 	}
 	// Once more: while its processes ended, a restore has routed what was left.
 	r.Router.Remove(string(r.app))
-	r.Certificates.Forget(hosts...)
+	if err := r.Forget(ctx, hosts...); err != nil {
+		return err
+	}
 	return r.Router.AccessLog.Forget(string(r.app))
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/berthhq/berth/appliance"
 )
 
 // RouteAll sends the traffic of every app to what runs of it now, with the
@@ -20,7 +22,7 @@ func (p *Pipeline) RouteAll(ctx context.Context) error {
 	for _, app := range apps {
 		hosts, err := p.Hosts(ctx, app.Name)
 		if err == nil {
-			p.Certificates.Load(ctx, hosts...)
+			p.Certificates.Load(ctx, appliance.HostsOf(hosts)...)
 			err = p.route(ctx, p.state(app.Name), app.Name)
 		}
 		if err != nil {

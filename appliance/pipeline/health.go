@@ -65,7 +65,7 @@ func (r *run) check(ctx context.Context) (check router.HealthCheck, err error) {
 	if err != nil {
 		return check, err
 	}
-	check = router.HealthCheck{Path: path, Host: hosts[0], Timeout: defaultCheckTimeout}
+	check = router.HealthCheck{Path: path, Host: appliance.HostOf(hosts[0]), Timeout: defaultCheckTimeout}
 	if path == "tcp" {
 		check.Path, check.TCP = "", true
 	}

@@ -26,9 +26,11 @@ type EnvVar struct {
 	Sync      bool   `json:"sync,omitempty"`      // set at every deploy, not only at the first
 }
 
-// A Wanted is how many of a process type an app wants to run.
+// A Wanted is how an app wants a process type to run: nil is what app.json does
+// not say.
 type Wanted struct {
-	Quantity *int `json:"quantity,omitempty"` // nil if app.json does not say
+	Quantity *int  `json:"quantity,omitempty"`
+	Overlap  *bool `json:"overlap,omitempty"` // whether the old and the new may run side by side
 }
 
 // A Check is one of the checks that a process must pass before it gets

@@ -18,6 +18,14 @@ type Report struct {
 	Took   time.Duration
 }
 
+// UnderWay returns how many requests the generation is serving.
+func (g *Generation) UnderWay() int {
+	if g == nil {
+		return 0
+	}
+	return int(g.underWay.Load())
+}
+
 // Drain returns when every request that the generation was serving has ended.
 // After limit it cuts what is left, WebSockets among it. When ctx ends first,
 // it returns at once and cuts nothing. A nil generation has nothing to drain.

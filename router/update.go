@@ -1,6 +1,9 @@
 package router
 
-import "reflect"
+import (
+	"reflect"
+	"slices"
+)
 
 // Update has s serve as it is now: hosts may have come or gone, processes may
 // have moved. Requests under way are left alone, those that are parked stay
@@ -28,4 +31,17 @@ func (r *Router) leads(s Service) bool {
 	}
 	m, err := t.moved(s, at)
 	return err == nil && !m.any()
+}
+
+// Free returns those of a service's hosts that lead nowhere else.
+func (r *Router) Free(s Service) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+
+	t := r.table.Load()
+	to := t.places.get(s.Name)
+	return slices.DeleteFunc(slices.Clone(s.Hosts), func(host string) bool {
+		_, err := t.moved(Service{Name: s.Name, Hosts: []string{host}}, to)
+		return err != nil
+	})
 }

@@ -126,10 +126,16 @@ func readFormation(v value, formation *map[string]appliance.Wanted) error {
 			return err
 		}
 		var w appliance.Wanted
-		err := v.object(fields{"quantity": func(v value) error {
-			w.Quantity = new(int)
-			return v.number(w.Quantity, 0, appliance.MaxProcesses)
-		}})
+		err := v.object(fields{
+			"quantity": func(v value) error {
+				w.Quantity = new(int)
+				return v.number(w.Quantity, 0, appliance.MaxProcesses)
+			},
+			"overlap": func(v value) error {
+				w.Overlap = new(bool)
+				return v.bool(w.Overlap)
+			},
+		})
 		(*formation)[typ] = w
 		return err
 	})

@@ -275,6 +275,67 @@ func TestAccessIsGivenAndTakenBack(t *testing.T) {
 	}
 }
 
+func TestWhoeverSharesAHostMayWorkOnAllOfItsApps(t *testing.T) {
+	w := newWorld(t)
+	w.deploy("blog", "")
+	w.ok("domains:set-global", "apps.test")
+	w.ok("domains:add", "blog", "example.test", "*.wild.test", "Bücher.test")
+	w.ok("apps:create", "other")
+
+	// A page below the path of a host can do what the host's own pages can do.
+	for _, domain := range []string{"example.test/api", "blog.apps.test/login", "shop.wild.test", "shop.wild.test/x", "*.apps.test"} {
+		if r := w.run(carol, "domains:add", "api", domain); !errors.Is(r.err, appliance.ErrDenied) {
+			t.Errorf("domains:add api %s: %v, want ErrDenied for a key without access to blog", domain, r.err)
+		}
+	}
+	for _, domain := range []string{"example.test", "*.wild.test", "xn--bcher-kva.test"} {
+		r := w.run(carol, "domains:add", "api", domain)
+		if !errors.Is(r.err, appliance.ErrExists) || !strings.Contains(r.err.Error(), "leads to the app blog") {
+			t.Errorf("domains:add api %s: %v, want ErrExists that says where it leads", domain, r.err)
+		}
+	}
+	w.ok("domains:add", "api", "example.test/api", "shop.wild.test", "*.apps.test", "mine.test/x")
+	if r := w.run(carol, "domains:add", "api", "free.test", "*.free.test", "example.test.free.test/api"); r.err != nil {
+		t.Errorf("domains:add of what is free: %v", r.err)
+	}
+	if r := w.run(ada, "domains:add", "other", "mine.test"); r.err != nil {
+		t.Errorf("domains:add by an admin: %v", r.err)
+	}
+	if got := w.ok("url", "api"); got != "https://free.test\n" && got != "https://shop.wild.test\n" {
+		t.Errorf("url = %q, want a host without a path", got)
+	}
+	if got := w.ok("urls", "api"); strings.Contains(got, "*") || !strings.Contains(got, "https://example.test/api\n") {
+		t.Errorf("urls = %q, want what can be opened", got)
+	}
+	w.ok("domains:remove", "api", "EXAMPLE.test/api/")
+	if r := w.run(ada, "apps:create", "fresh"); r.err != nil {
+		t.Errorf("apps:create below a wildcard: %v", r.err)
+	}
+	w.ok("domains:add", "other", "taken.apps.test/path")
+	if r := w.run(ada, "apps:create", "taken"); !errors.Is(r.err, appliance.ErrExists) {
+		t.Errorf("apps:create of an app whose host another has a path of: %v, want ErrExists", r.err)
+	}
+}
+
+func TestTheOverlapOfAnAppIsSetAsInDokku(t *testing.T) {
+	w := newWorld(t)
+	w.deploy("blog", "")
+
+	w.ok("checks:disable", "blog")
+	if got := w.ok("checks:report", "blog", "--format", "json"); !strings.Contains(got, `"overlap":"off"`) {
+		t.Errorf("checks:report = %s, want overlap off", got)
+	}
+	w.ok("checks:enable", "blog")
+	w.ok("checks:set", "blog", "path", "/up")
+	if got := w.ok("checks:report", "blog", "--quiet"); !strings.Contains(got, "check-path       /up\n") || !strings.Contains(got, "overlap          unless app.json") {
+		t.Errorf("checks:report = %q", got)
+	}
+	w.ok("checks:set", "blog", "overlap", "on")
+	if r := w.run(ada, "checks:set", "blog", "overlap", "perhaps"); !errors.Is(r.err, appliance.ErrInvalid) {
+		t.Errorf("checks:set overlap perhaps: %v, want ErrInvalid", r.err)
+	}
+}
+
 func TestDomainsLeadWhereTheyAreFree(t *testing.T) {
 	w := newWorld(t)
 	w.deploy("blog", "")

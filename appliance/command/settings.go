@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/mail"
@@ -22,7 +23,10 @@ type settings struct {
 func Settings(p *pipeline.Pipeline) []Command {
 	s := settings{p}
 	return []Command{
-		{Name: "checks:set", Args: "<app> <property> [<value>]", Short: "set path or timeout of the health check", For: Member, Run: s.checks},
+		{Name: "checks:set", Args: "<app> <property> [<value>]", Short: "set path, timeout or overlap of the checks at a deploy", For: Member, Run: s.checks},
+		{Name: "checks:disable", Args: "<app>", Short: "end the old processes before the new ones start; requests wait meanwhile", For: Member, Run: s.overlap("off")},
+		{Name: "checks:enable", Args: "<app>", Short: "let the new processes start beside the old ones", For: Member, Run: s.overlap("")},
+		{Name: "checks:report", Args: "<app>", Short: "show how an app is checked at a deploy", For: Member, Reads: true, Run: s.report, Flags: listing},
 	}
 }
 
@@ -42,9 +46,45 @@ func (s settings) checks(ctx context.Context, c *Call) error {
 			return fmt.Errorf("%w timeout %.80q: give seconds, from 1 to %d", appliance.ErrInvalid, value, maxCheckTimeout)
 		}
 		return s.set(ctx, c, pipeline.CheckTimeoutSetting, value)
+	case "overlap":
+		if value != "" && value != "on" && value != "off" {
+			return fmt.Errorf("%w overlap %.80q: give on or off, or nothing to have it found out", appliance.ErrInvalid, value)
+		}
+		return s.set(ctx, c, pipeline.OverlapSetting, value)
 	default:
-		return unknownProperty(property, "path", "timeout")
+		return unknownProperty(property, "path", "timeout", "overlap")
 	}
+}
+
+// overlap is what Dokku calls zero downtime. Unlike there, requests wait
+// rather than fail, and what starts is checked either way.
+func (s settings) overlap(value string) func(context.Context, *Call) error {
+	return func(ctx context.Context, c *Call) error { return s.set(ctx, c, pipeline.OverlapSetting, value) }
+}
+
+func (s settings) report(ctx context.Context, c *Call) error {
+	var row struct {
+		Path    string `json:"path"`
+		Timeout string `json:"timeout"`
+		Overlap string `json:"overlap"`
+	}
+	var rows []string
+	for _, property := range []struct {
+		setting, otherwise string
+		value              *string
+	}{
+		{pipeline.CheckPathSetting, "/ (any answer below 500)", &row.Path},
+		{pipeline.CheckTimeoutSetting, "60", &row.Timeout},
+		{pipeline.OverlapSetting, "unless app.json or a volume says otherwise", &row.Overlap},
+	} {
+		value, err := s.Store.AppSetting(ctx, c.App, property.setting)
+		if err != nil {
+			return err
+		}
+		*property.value = value
+		rows = append(rows, fmt.Sprintf("%-16s %s", property.setting, cmp.Or(value, property.otherwise)))
+	}
+	return c.List(string(c.App)+" checks", row, rows)
 }
 
 func (s settings) set(ctx context.Context, c *Call, name, value string) error {

@@ -13,22 +13,20 @@ import (
 
 	"github.com/berthhq/berth/appliance"
 	"github.com/berthhq/berth/appliance/builder"
-	"github.com/berthhq/berth/router"
 )
 
 // Web is the process type that gets the app's traffic.
 const Web = "web"
 
 const (
-	drain   = 30 * time.Second       // for requests to the old generation
-	patient = 2 * time.Second        // how much of that the pusher waits for
-	grace   = 10 * time.Second       // for the old generation to end
-	settle  = 500 * time.Millisecond // a process that listens on nothing must stay up so long
+	grace  = 10 * time.Second       // for the old generation to end
+	settle = 500 * time.Millisecond // a process that listens on nothing must stay up so long
 )
 
 // deploy starts a new generation, moves the traffic to it, and only then ends
 // the old one. If anything fails before the traffic has moved, the new
-// generation is ended instead and the old one has noticed nothing.
+// generation is ended instead and the old one has noticed nothing, but for what
+// had to end before the new one could start: that is started again.
 func (r *run) deploy(ctx context.Context, release appliance.Release) error {
 	err := r.stage(ctx, appliance.StageDeploy, func() error {
 		if err := r.state.work.acquire(ctx); err != nil {
@@ -41,6 +39,7 @@ func (r *run) deploy(ctx context.Context, release appliance.Release) error {
 		if err != nil {
 			return err
 		}
+		defer r.resume(ctx)
 		generation := newGeneration(release.Version)
 		started, err := r.startHealthy(ctx, release, generation, old)
 		if err != nil {
@@ -84,7 +83,7 @@ func (r *run) startHealthy(ctx context.Context, release appliance.Release, gener
 	for _, group := range startOrder(formation, release.Services) {
 		var together []appliance.Process
 		for _, typ := range group {
-			if err := r.makeWay(ctx, typ, release.Services[typ], old); err != nil {
+			if err := r.makeWay(ctx, release, typ, formation[typ], old); err != nil {
 				return nil, fmt.Errorf("end the old %s: %w", typ, err)
 			}
 			processes, err := r.Engine.Start(ctx, processSpec(release, generation, typ, formation[typ]))
@@ -179,78 +178,6 @@ func processPort(release appliance.Release, typ string) int {
 		}
 	}
 	return service.Port
-}
-
-// switchTo makes the new generation the one that serves, and ends the old one
-// when it has answered what it was asked.
-func (r *run) switchTo(ctx context.Context, release appliance.Release, generation appliance.Generation, started, old []appliance.Process) error {
-	processes, err := r.Engine.Processes(ctx, r.app)
-	if err != nil {
-		r.stopGeneration(ctx, generation)
-		return err
-	}
-	fresh := of(generation, processes)
-	for _, p := range started {
-		if now := find(p, fresh); !now.Running {
-			err := r.explain(ctx, now)
-			r.stopGeneration(ctx, generation)
-			return err
-		}
-	}
-	served, err := r.goLive(ctx, release.Version, generation, fresh)
-	if err != nil {
-		r.stopGeneration(ctx, generation)
-		return err
-	}
-	if err := r.Engine.Keep(ctx, ids(fresh)...); err != nil {
-		// The next restore does it again.
-		r.Log.WarnContext(ctx, "keep", "app", r.app, "err", err)
-	}
-	r.retire(ctx, served, old)
-	return nil
-}
-
-// goLive records the new generation, which is the moment that decides what a
-// crash leaves behind, and sends it the traffic. It returns what served
-// before.
-func (r *run) goLive(ctx context.Context, release int, generation appliance.Generation, fresh []appliance.Process) (*router.Generation, error) {
-	r.state.route.Lock()
-	defer r.state.route.Unlock()
-
-	hosts, err := r.Hosts(ctx, r.app)
-	if err != nil {
-		return nil, err
-	}
-	policy, err := r.Policy(ctx, r.app)
-	if err != nil {
-		return nil, err
-	}
-	if err := r.Store.GoLive(ctx, r.app, release, generation); err != nil {
-		return nil, err
-	}
-	served, err := r.swap(router.Service{Name: string(r.app), Hosts: hosts, Targets: targets(fresh), Policy: policy})
-	r.Certificates.Manage(hosts...)
-	return served, err
-}
-
-// retire ends the old generation once it has answered the requests it has. The
-// pusher waits for that a short while only.
-func (r *run) retire(ctx context.Context, served *router.Generation, old []appliance.Process) {
-	old = r.state.beginRetiring(old)
-	done := make(chan struct{})
-	r.behind.Go(func() {
-		defer close(done)
-		served.Drain(ctx, drain)
-		if err := r.Engine.Stop(ctx, grace, ids(old)...); err != nil {
-			r.Log.WarnContext(ctx, "stop old processes", "app", r.app, "err", err)
-		}
-		r.state.endRetiring(old)
-	})
-	select {
-	case <-done:
-	case <-time.After(patient):
-		r.progress.Detail("the old processes finish their last requests, for at most %s", drain)
-	}
 }
 
 // announce prints where the app is now.

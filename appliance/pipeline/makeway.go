@@ -2,26 +2,122 @@ package pipeline
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"time"
 
 	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/router"
 )
 
-// makeWay ends what runs of a type that keeps data in a volume, before another
-// generation of it starts: two databases on the same files destroy them. Web is
-// left to serve; it is the one type that must not be away for a moment.
-//
-// If the deploy fails after that, the restore that follows every deploy starts
-// them again.
-func (r *run) makeWay(ctx context.Context, typ string, service appliance.Service, old []appliance.Process) error {
-	if typ == Web || len(service.Mounts) == 0 {
+// OverlapSetting says whether the old and the new processes of an app may run
+// side by side: "on", "off", or what Overlaps finds out if it is "".
+const OverlapSetting = "overlap"
+
+// holding is how many of the requests may wait that come while the old
+// processes end and the new ones start.
+var holding = router.Bounds{Requests: 1000, Bytes: 32 << 20, Time: time.Minute}
+
+// holdDrain is how long requests under way may take to end when others wait
+// for that.
+const holdDrain = 10 * time.Second
+
+// makeWay ends what runs of a type before another generation of it starts, if
+// the two may not overlap: two databases on the same files destroy them. From
+// then on until the switch, requests wait, as what they need may be away.
+func (r *run) makeWay(ctx context.Context, release appliance.Release, typ string, n int, old []appliance.Process) error {
+	setting, err := r.Store.AppSetting(ctx, r.app, OverlapSetting)
+	if err != nil {
+		return err
+	}
+	why := overlaps(setting, release, typ, n)
+	ofType := slices.DeleteFunc(slices.Clone(old), func(p appliance.Process) bool { return p.Type != typ })
+	if why == "" || len(ofType) == 0 {
 		return nil
 	}
-	old = slices.DeleteFunc(slices.Clone(old), func(p appliance.Process) bool { return p.Type != typ })
-	if len(old) == 0 {
-		return nil
+	r.progress.Detail("%s %s: the one that runs ends before the next starts", typ, why)
+	if err := r.park(ctx, old); err != nil {
+		return err
 	}
-	r.progress.Detail("%s keeps data in a volume: the one that runs ends before the next starts", typ)
 	r.state.missed.Store(true)
-	return r.Engine.Stop(ctx, grace, ids(old)...)
+	return r.Engine.Stop(ctx, grace, ids(ofType)...)
+}
+
+// overlaps returns why processes of a type may not run beside those of the
+// next generation, or "".
+func overlaps(setting string, release appliance.Release, typ string, n int) string {
+	wanted := release.AppJSON.Formation[typ].Overlap
+	switch {
+	case setting == "off":
+		return "does not overlap (checks:disable)"
+	case setting == "on" && typ == Web:
+		return ""
+	case wanted != nil && !*wanted:
+		return "does not overlap (app.json)"
+	case wanted != nil, len(release.Services[typ].Mounts) == 0:
+		return ""
+	case typ == Web && n > 1:
+		return "" // they share the volume as it is
+	}
+	return "keeps data in a volume"
+}
+
+// park has the requests that come from now on wait, if anything answers them
+// now, and returns when those that are under way have ended.
+func (r *run) park(ctx context.Context, old []appliance.Process) error {
+	if r.switching.held || len(targets(old)) == 0 {
+		return nil
+	}
+	r.switching.begin(r.Router, r.app)
+	r.switching.held = true
+	r.progress.Detail("requests wait until the next one is up, for at most %s", holding.Time)
+	served := r.Router.Hold(string(r.app), holding)
+	r.switching.cut += served.Drain(ctx, holdDrain).Cut
+	return context.Cause(ctx)
+}
+
+// resume brings back what served before, if requests wait and no new
+// generation has them.
+func (r *run) resume(ctx context.Context) {
+	if !r.switching.held || r.switching.done {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
+	defer cancel()
+	defer r.Router.Release(string(r.app))
+	start := time.Now()
+	version, err := r.restart(ctx)
+	if err != nil {
+		r.progress.Warn("v%d was ended, and does not serve again yet: %v", version, err)
+		return
+	}
+	r.progress.Detail("v%d serves again after %s: %s", version, seconds(time.Since(start)), r.switching.report(r.Router.Stats(string(r.app))))
+}
+
+// restart starts what is missing of the live generation, and returns when it
+// is ready for traffic.
+func (r *run) restart(ctx context.Context) (version int, err error) {
+	app, err := r.Store.App(ctx, r.app)
+	if err != nil {
+		return 0, err
+	}
+	live, err := r.Engine.Processes(ctx, r.app)
+	if err != nil {
+		return app.LiveRelease, err
+	}
+	if err := r.complete(ctx, app, of(app.Live, live)); err != nil {
+		return app.LiveRelease, err
+	}
+	release, err := r.Store.Release(ctx, r.app, app.LiveRelease)
+	if err != nil {
+		return app.LiveRelease, err
+	}
+	now, err := r.Engine.Processes(ctx, r.app)
+	if err != nil {
+		return app.LiveRelease, err
+	}
+	if err := r.healthy(ctx, release, of(app.Live, now)); err != nil {
+		return app.LiveRelease, fmt.Errorf("start it again: %w", err)
+	}
+	return app.LiveRelease, r.route(ctx, r.state, r.app)
 }

@@ -39,13 +39,13 @@ func TestServiceWithAVolumeEndsBeforeItsSuccessorStarts(t *testing.T) {
 		}
 		return i
 	}
-	if at("Stop blog.db.1 v1") > at("Start blog.db v2") {
-		t.Errorf("calls = %q, want the old db to end first", calls)
-	}
-	for _, typ := range []string{"web", "cache"} {
-		if at("Stop blog."+typ+".1 v1") < at("Start blog."+typ+" v2") {
-			t.Errorf("calls = %q, want the new %s to start first", calls, typ)
+	for _, typ := range []string{"db", "web"} {
+		if at("Stop blog."+typ+".1 v1") > at("Start blog."+typ+" v2") {
+			t.Errorf("calls = %q, want the old %s to end first", calls, typ)
 		}
+	}
+	if at("Stop blog.cache.1 v1") < at("Start blog.cache v2") {
+		t.Errorf("calls = %q, want the new cache to start first", calls)
 	}
 	w.wantProcesses("blog", "cache.1 v2", "db.1 v2", "web.1 v2")
 }

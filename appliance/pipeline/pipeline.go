@@ -173,6 +173,7 @@ type run struct {
 	took     []timing
 	settled  <-chan struct{} // see Push
 
+	switching  switching
 	afterwards []script // to run when the new release serves
 
 	made *appliance.Build // what came of it so far, for its record

@@ -144,7 +144,7 @@ func (p *Pipeline) route(ctx context.Context, s *state, name appliance.AppName) 
 	}
 	err = p.update(ctx, router.Service{Name: string(name), Hosts: hosts, Targets: targets(of(app.Live, processes)), Policy: policy})
 	if err == nil && !app.Provisional {
-		p.Certificates.Manage(hosts...) // only what is routed gets a certificate
+		p.Certificates.Manage(appliance.HostsOf(hosts)...) // only what is routed gets a certificate
 	}
 	return err
 }
@@ -157,30 +157,18 @@ func (p *Pipeline) update(ctx context.Context, s router.Service) error {
 		return err
 	}
 	p.Log.ErrorContext(ctx, "route", "app", s.Name, "err", err)
-	_, err = p.swap(s)
-	return err
+	s.Hosts = p.Router.Free(s)
+	return p.Router.Update(s)
 }
 
 // swap is Router.Swap under those of the hosts that do not lead elsewhere.
 func (p *Pipeline) swap(s router.Service) (served *router.Generation, err error) {
 	served, err = p.Router.Swap(s)
-	if !errors.Is(err, router.ErrHostTaken) {
-		return served, err
+	if errors.Is(err, router.ErrHostTaken) {
+		s.Hosts = p.Router.Free(s)
+		return p.Router.Swap(s)
 	}
-	hosts := s.Hosts
-	s.Hosts = nil
-	if served, err = p.Router.Swap(s); err != nil {
-		return served, err
-	}
-	for _, host := range hosts {
-		with := s
-		with.Hosts = append(slices.Clone(s.Hosts), host)
-		// What it replaces has the same targets: there is nothing to drain.
-		if _, err := p.Router.Swap(with); err == nil {
-			s = with
-		}
-	}
-	return served, nil
+	return served, err
 }
 
 // complete starts what is missing of the live generation, and has the engine

@@ -204,6 +204,8 @@ func (x *exchange) repeatable(l *link, err error) bool {
 func (x *exchange) dial(t *target) (*link, error) {
 	ctx, done := x.context()
 	defer done()
+	began := time.Now()
+	defer func() { x.connect += time.Since(began) }()
 	return t.dial(ctx)
 }
 

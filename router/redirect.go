@@ -17,6 +17,7 @@ func (r *Router) Redirect(httpsPort int) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		host := canonicalHost(req.Host)
 		if !r.Serves(host) {
+			r.unknown.Add(1)
 			unknownHost.write(w, req, "")
 			return
 		}

@@ -15,7 +15,12 @@ import (
 
 // Listener returns l, on which connections from those whom Trust names begin
 // with a PROXY protocol header. All others are what they were.
-func (r *Router) Listener(l net.Listener) net.Listener { return &speakers{l, r} }
+func (r *Router) Listener(l net.Listener) net.Listener {
+	if l == nil {
+		return nil
+	}
+	return &speakers{l, r}
+}
 
 type speakers struct {
 	net.Listener

@@ -140,7 +140,7 @@ func (d *daemon) front() (*router.Server, error) {
 		d.log.Error("HTTP/3 is not served", "err", err)
 	}
 	return &router.Server{
-		HTTP: plain, HTTPS: secure, UDP: d.quic, TLS: d.tls(), Grace: grace, Log: d.log,
+		HTTP: d.routes.Listener(plain), HTTPS: d.routes.Listener(secure), UDP: d.quic, TLS: d.tls(), Grace: grace, Log: d.log,
 		Plain: &d.plain, Secure: d.routes,
 	}, nil
 }

@@ -91,7 +91,8 @@ func (r *run) resume(ctx context.Context) {
 		r.progress.Warn("v%d was ended, and does not serve again yet: %v", version, err)
 		return
 	}
-	r.progress.Detail("v%d serves again after %s: %s", version, seconds(time.Since(start)), r.switching.report(r.Router.Stats(string(r.app))))
+	failed := r.Router.Stats(string(r.app)).Failed - r.switching.before.Failed
+	r.progress.Detail("v%d serves again after %s; %s failed meanwhile", version, seconds(time.Since(start)), count(int(failed), "request"))
 }
 
 // restart starts what is missing of the live generation, and returns when it

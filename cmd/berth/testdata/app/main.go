@@ -8,10 +8,11 @@
 //	fail STATUS    complain and exit
 //
 // When it serves, it answers with $GREETING and the host that was asked for.
-// /slow takes a moment, or as long as /slow?for=4s says, /env is its
+// /count counts the bytes that it is sent, /slow takes a moment, or as long as /slow?for=4s says, /env is its
 // environment, /file/greeting a file, /echo a WebSocket that sends everything
 // back, and /exit ends it. With $BROKEN it does not start, with
-// $READY_AFTER=2s it takes that long.
+// $READY_AFTER=2s it takes that long. With $LOCK it starts only if no other has
+// that file.
 package main
 
 import (
@@ -32,6 +33,12 @@ func main() {
 	if os.Getenv("BROKEN") != "" {
 		fmt.Println("broken, as was asked for")
 		os.Exit(1)
+	}
+	if path := os.Getenv("LOCK"); path != "" {
+		if err := lock(path); err != nil {
+			fmt.Println("the data is in use:", err)
+			os.Exit(4)
+		}
 	}
 	args := append(os.Args[1:], "serve")
 	switch args[0] {
@@ -58,6 +65,15 @@ func main() {
 	}
 }
 
+// lock takes a file until the process ends, however it ends.
+func lock(path string) error {
+	fd, err := syscall.Open(path, syscall.O_CREAT|syscall.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return syscall.Flock(fd, syscall.LOCK_EX|syscall.LOCK_NB)
+}
+
 func wait() {
 	told := make(chan os.Signal, 1)
 	signal.Notify(told, syscall.SIGTERM)
@@ -80,6 +96,10 @@ func serve(addr string) {
 		}
 		time.Sleep(pause)
 		fmt.Fprintf(w, "hello %s at last\n", os.Getenv("GREETING"))
+	})
+	http.HandleFunc("/count", func(w http.ResponseWriter, r *http.Request) {
+		n, err := io.Copy(io.Discard, r.Body)
+		fmt.Fprintln(w, n, err)
 	})
 	http.HandleFunc("/env", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, strings.Join(os.Environ(), "\n"))

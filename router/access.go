@@ -66,6 +66,21 @@ func (g *Generation) observe(x *exchange) {
 	log.add(&r, &text)
 }
 
+// A counting ResponseWriter is for a page that does not go by the response.
+type counting struct {
+	http.ResponseWriter
+	sight *sight
+}
+
+// Unwrap is for http.ResponseController.
+func (w counting) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w counting) Write(b []byte) (int, error) {
+	n, err := w.ResponseWriter.Write(b)
+	w.sight.out += int64(n)
+	return n, err
+}
+
 // clientOf is the address that the request came from, without its port.
 func clientOf(x *exchange) string {
 	if x.client != "" {

@@ -149,7 +149,7 @@ func TestTheAccessLogSaysHowEachRequestEnded(t *testing.T) {
 	if list[0].Connect <= 0 || list[1].Connect != 0 {
 		t.Errorf("connect = %v, %v, want the time of the one connection that was made", list[0].Connect, list[1].Connect)
 	}
-	if list := lines(t, l, "idle", 0); len(list) != 1 || list[0].Code != "H14" || list[0].Status != 503 || list[0].TLS != "" || list[0].Target != "" {
+	if list := lines(t, l, "idle", 0); len(list) != 1 || list[0].Code != "H14" || list[0].Status != 503 || list[0].TLS != "" || list[0].Target != "" || list[0].Out < 50 {
 		t.Errorf("of a service without a process = %+v, want one H14", list)
 	}
 	if entries, err := os.ReadDir(l.Dir); err != nil || len(entries) != 2 {

@@ -35,7 +35,7 @@ func (x *exchange) fail(err error) {
 		x.w.Header().Set("Connection", "close")
 	}
 	// Not to x.w: a cut answer may not be written any more, but this page may.
-	x.gen.policy.page(x, x.w.ResponseWriter, pageFor(err, cause))
+	x.gen.policy.page(x, counting{x.w.ResponseWriter, &x.sight}, pageFor(err, cause))
 }
 
 func pageFor(err, cause error) *page {

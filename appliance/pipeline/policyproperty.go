@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -101,7 +102,7 @@ var DoorProperties = []DoorProperty{
 			p.Compression.MinSize, err = parseSize(v, 1)
 			return err
 		},
-		show: func(p router.Policy) string { return showBodySize(p.Compression.MinSize) },
+		show: func(p router.Policy) string { return showBodySize(cmp.Or(p.Compression.MinSize, kb)) },
 	},
 	list("compression-types", "media types that are compressed, as text/*,application/json", func(p *router.Policy) *[]string { return &p.Compression.Types }),
 	list("allow-ips", "addresses and networks that may come in, as 203.0.113.7,10.0.0.0/8", func(p *router.Policy) *[]string { return &p.Allow }),

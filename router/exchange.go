@@ -65,7 +65,7 @@ func (g *Generation) serve(w http.ResponseWriter, req *http.Request) {
 		defer context.AfterFunc(req.Context(), x.visitorLeft)()
 	}
 	if !x.makesSense() {
-		http.Error(x.w, "this request makes no sense", http.StatusBadRequest)
+		g.policy.page(x, x.w, senseless)
 		return
 	}
 	if g.policy.answer(x) {

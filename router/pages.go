@@ -59,13 +59,13 @@ var (
 		"More passwords are being checked than this machine has time for. Please try again in a moment.", 5}
 	notLoggedIn = &page{http.StatusUnauthorized, "login-needed", "Who are you?",
 		"This app asks for a name and a password.", 0}
-	notProxy = &page{http.StatusBadRequest, "bad-request", "This is not a proxy",
-		"The request asks for a connection to somewhere else.", 0}
+	senseless = &page{http.StatusBadRequest, "bad-request", "This request makes no sense",
+		"It is not one for a web server, or can be read in two ways.", 0}
 )
 
 var allPages = []*page{
 	unknownHost, crashed, tooMany, timedOut, brokeOff, noProcess, unreadable, cutOff, notReached, starting, refused,
-	inMaintenance, tooLarge, notAllowed, tooManyGuesses, notLoggedIn, notProxy,
+	inMaintenance, tooLarge, notAllowed, tooManyGuesses, notLoggedIn, senseless, unclear,
 }
 
 // write answers with the page, in the form that the visitor asks for.

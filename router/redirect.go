@@ -22,7 +22,7 @@ func (r *Router) Redirect(httpsPort int) http.Handler {
 			return
 		}
 		if req.Method == http.MethodConnect || req.URL.Opaque != "" {
-			http.Error(w, "this is not a proxy", http.StatusBadRequest)
+			senseless.write(w, req, "")
 			return
 		}
 		if r.servesPlain(host, req) {

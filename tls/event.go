@@ -20,6 +20,7 @@ func (m *Manager) onEvent(ctx context.Context, event string, data map[string]any
 	case event == "cert_obtained" && renewal:
 		// One that is new is told of by obtain, when it is in memory.
 		m.note(name, nil)
+		m.shown.renewed(time.Now())
 		m.tell(ctx, Event{Host: name, Kind: Renewed})
 	case event == "cached_managed_cert" || event == "cached_unmanaged_cert":
 		m.shown.forget()

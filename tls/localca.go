@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math/big"
+	"net"
 	"sync"
 	"time"
 
@@ -155,7 +156,6 @@ func (ca *localCA) sign(host string) (*tls.Certificate, error) {
 		notAfter = ca.root.NotAfter
 	}
 	template := &x509.Certificate{
-		DNSNames:     []string{host},
 		SerialNumber: serial(),
 		NotBefore:    ca.now().Add(-time.Hour), // clocks differ
 		NotAfter:     notAfter,
@@ -163,6 +163,11 @@ func (ca *localCA) sign(host string) (*tls.Certificate, error) {
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		// Without it, a leaf's constraints are left to the reader's goodwill.
 		BasicConstraintsValid: true,
+	}
+	if address := net.ParseIP(host); address != nil {
+		template.IPAddresses = []net.IP{address}
+	} else {
+		template.DNSNames = []string{host}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, ca.root, key.Public(), ca.key)
 	if err != nil {

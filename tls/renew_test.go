@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/ocsp"
+
 	certs "github.com/berthhq/berth/tls"
 	"github.com/berthhq/berth/tls/acmetest"
 )
@@ -75,6 +77,57 @@ func TestARunningManagerRenews(t *testing.T) {
 	w.until("the new one is served", func() bool {
 		return w.dial(blog).PeerCertificates[0].NotAfter.After(first.NotAfter) && verify(w.dial(blog), blog, ca.Issued) == nil
 	})
+}
+
+// A CA that must revoke what it has issued says so by renewal information (ARI,
+// RFC 9773) long before the certificate would expire.
+func TestARenewalThatTheCAWishesIsMade(t *testing.T) {
+	w := newWorld(t, blog)
+	ca := acmetest.Start(t, port(w.http), port(w.https))
+	w.boot(ca)
+	w.m.Manage(blog)
+	w.untilPublic(blog)
+	w.event()
+	first := w.dial(blog).PeerCertificates[0]
+	if cannotBeReplaced(first) {
+		TestARenewalThatTheCAWishesIsMade(t)
+		return
+	}
+	if err := ca.WantRenewal(first); err != nil {
+		t.Fatal(err)
+	}
+
+	w.until("it is asked for, and followed", func() bool { // each time, what happens every ten minutes
+		if err := w.m.CheckRenewals(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return len(w.notified) > 0
+	})
+
+	if e := w.event(); e != (certs.Event{Host: blog, Kind: certs.Renewed}) {
+		t.Errorf("told %+v, want renewed", e)
+	}
+	w.until("the new one is served", func() bool {
+		return !w.dial(blog).PeerCertificates[0].Equal(first) && verify(w.dial(blog), blog, ca.Issued) == nil
+	})
+}
+
+func TestACertificateWithAnOCSPResponderIsStapled(t *testing.T) {
+	w := newWorld(t, blog)
+	ca := acmetest.StartWith(t, acmetest.Options{HTTPPort: port(w.http), TLSPort: port(w.https), OCSP: true})
+	w.boot(ca)
+
+	w.m.Manage(blog)
+
+	w.untilPublic(blog)
+	state := w.dial(blog)
+	if err := verify(state, blog, ca.Issued); err != nil {
+		t.Fatal(err)
+	}
+	staple, err := ocsp.ParseResponseForCert(state.OCSPResponse, state.PeerCertificates[0], state.PeerCertificates[1])
+	if err != nil || staple.Status != ocsp.Good {
+		t.Errorf("stapled %+v, %v, want that it is good", staple, err)
+	}
 }
 
 // cannotBeReplaced tells of one certificate in 256 that Pebble 2.10 does not

@@ -52,11 +52,20 @@ func (how *Refusal) write(w http.ResponseWriter) {
 // where Pebble says six hours.
 type hurried struct{ http.ResponseWriter }
 
+func (h hurried) WriteHeader(status int) {
+	h.hurry()
+	h.ResponseWriter.WriteHeader(status)
+}
+
 func (h hurried) Write(b []byte) (int, error) {
+	h.hurry() // too late if the header has been written: then it was in time
+	return h.ResponseWriter.Write(b)
+}
+
+func (h hurried) hurry() {
 	if h.Header().Get("Retry-After") != "" {
 		h.Header().Set("Retry-After", "1")
 	}
-	return h.ResponseWriter.Write(b)
 }
 
 // WantRenewal has the CA say from now on that cert is to be renewed at once,

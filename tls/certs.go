@@ -133,7 +133,7 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 	m.Configure(cfg.ACME)
 	m.running.Go(m.tidy)
 	m.running.Go(m.rotateTickets)
-	m.running.Go(m.watchOwn)
+	m.running.Go(m.watch)
 	return m, nil
 }
 

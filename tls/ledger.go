@@ -106,21 +106,38 @@ func (l ledger) count(ctx context.Context, folder, what string, while time.Durat
 	return n, less, nil
 }
 
-// allows says which limit of the issuer an order for host would break. A
-// renewal is exempt from those of new certificates: it says which one it
-// replaces (RFC 9773).
-func (l ledger) allows(ctx context.Context, issuer, host string, limits Limits, renewal bool) (Finding, error) {
+// sweep removes what counts for nothing any more, also of names that nobody
+// orders for again.
+func (l ledger) sweep(ctx context.Context) error {
+	keys, err := l.storage.List(ctx, strings.TrimSuffix(ledgerFolder, "/"), true)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, key := range keys {
+		stamp, _, _ := strings.Cut(path.Base(key), "-")
+		nanos, numErr := strconv.ParseInt(stamp, 10, 64)
+		if numErr == nil && l.now().Sub(time.Unix(0, nanos)) >= week {
+			err = errors.Join(err, l.storage.Delete(ctx, key))
+		}
+	}
+	return err
+}
+
+// allows says which limit of the issuer an attempt to order for host could
+// break, which tries as many ways of proving the name. A renewal is exempt from
+// those of new certificates: it says which one it replaces (RFC 9773).
+func (l ledger) allows(ctx context.Context, issuer, host string, limits Limits, ways int, renewal bool) (Finding, error) {
 	for _, test := range []struct {
-		limit        int
+		limit, costs int
 		folder, what string
 		while        time.Duration
 		new          bool // it is about new certificates
 		said         string
 	}{
-		{limits.Failures, failures(issuer, host), "", time.Hour, false, "validations of " + host + " have failed within an hour"},
-		{limits.Orders, orders(issuer), "", 3 * time.Hour, true, "orders were made within three hours"},
-		{limits.Duplicates, certificates(issuer, host), host, week, true, "certificates of " + host + " were issued within a week"},
-		{limits.Certificates, certificates(issuer, host), "", week, true, "certificates of names in " + registered(host) + " were issued within a week"},
+		{limits.Failures, ways, failures(issuer, host), "", time.Hour, false, "validations of " + host + " have failed within an hour"},
+		{limits.Orders, ways, orders(issuer), "", 3 * time.Hour, true, "orders were made within three hours"},
+		{limits.Duplicates, 1, certificates(issuer, host), host, week, true, "certificates of " + host + " were issued within a week"},
+		{limits.Certificates, 1, certificates(issuer, host), "", week, true, "certificates of names in " + registered(host) + " were issued within a week"},
 	} {
 		if test.limit == 0 || test.new && renewal {
 			continue
@@ -129,9 +146,9 @@ func (l ledger) allows(ctx context.Context, issuer, host string, limits Limits, 
 		if err != nil {
 			return Finding{}, err
 		}
-		if n >= test.limit {
+		if n >= test.limit || n > 0 && n+test.costs > test.limit {
 			return Finding{
-				fmt.Sprintf("%d %s, which is as many as %s allows", n, test.said, issuerHost(issuer)),
+				fmt.Sprintf("%d %s, and %s allows %d", n, test.said, issuerHost(issuer), test.limit),
 				"the next can be ordered at " + less.UTC().Format("2006-01-02 15:04 UTC"),
 			}, nil
 		}
@@ -164,12 +181,26 @@ func (m *Manager) enter(ctx context.Context, event, name string, data map[string
 		}
 		issuers, _ := data["issuers"].([]string)
 		for _, issuer := range issuers {
-			err = errors.Join(err, m.ledger.add(ctx, failures(issuer, name), ""))
+			for range m.ways(name) {
+				err = errors.Join(err, m.ledger.add(ctx, failures(issuer, name), ""))
+			}
+			for range m.ways(name) - 1 { // each has an order of its own
+				err = errors.Join(err, m.ledger.add(ctx, orders(issuer), ""))
+			}
 		}
 	}
 	if err != nil && ctx.Err() == nil {
 		m.cfg.Log.WarnContext(ctx, "keep count of certificates", "host", name, "err", err)
 	}
+}
+
+// ways is how many ways of proving name are tried, one after the other, in one
+// attempt.
+func (m *Manager) ways(name string) int {
+	if m.byDNS(name) || isAddress(name) {
+		return 1
+	}
+	return 2 // HTTP-01 and TLS-ALPN-01
 }
 
 // validation tells whether err is a CA's that has looked at the name and did

@@ -240,13 +240,18 @@ func (o *own) certificate(host string) *tls.Certificate {
 	return nil
 }
 
-// watchOwn tells of certificates that are about to expire, as nobody but their
+// watch tells of certificates that are about to expire, as nobody but their
 // owner can renew them, and sees to it that hosts whose certificate has expired
-// get another. It runs until Close.
-func (m *Manager) watchOwn() {
+// get another; and it tidies up. It runs until Close.
+func (m *Manager) watch() {
 	told := map[*Pair]int{}
-	for {
+	for hour := 0; ; hour++ {
 		m.warnOwn(time.Now(), told)
+		if hour%24 == 0 {
+			if err := m.ledger.sweep(m.ctx); err != nil && m.ctx.Err() == nil {
+				m.cfg.Log.Warn("tidy up the ledger of certificates", "err", err)
+			}
+		}
 		select {
 		case <-m.ctx.Done():
 			return

@@ -33,6 +33,10 @@ type Preflight struct {
 	// HTTPPort and HTTPSPort are those that the CA connects to; 80 and 443 if 0.
 	HTTPPort, HTTPSPort int
 
+	// Resolvers are the name servers to ask ("192.0.2.1:53"); the manager's if
+	// there are none.
+	Resolvers []string
+
 	private bool   // also look at addresses that are not public, for tests
 	dnsPort string // of authoritative servers, for tests
 }
@@ -213,8 +217,12 @@ func (m *Manager) examine(ctx context.Context, name string) (Report, error) {
 	if c.p == nil || isAddress(name) {
 		return c.Report, nil
 	}
-	c.dns = c.resolver(m.cfg.Resolvers)
-	if !c.byDNS() {
+	servers := c.p.Resolvers
+	if len(servers) == 0 {
+		servers = m.cfg.Resolvers
+	}
+	c.dns = c.resolver(servers)
+	if !m.byDNS(name) {
 		c.addresses(ctx)
 	}
 	c.caa(ctx)
@@ -246,7 +254,7 @@ func (c *check) limits(ctx context.Context) error {
 	}
 	var reached []Finding
 	for _, ca := range c.cas {
-		found, err := c.m.ledger.allows(ctx, ca.key, c.name, of(ca.directory), c.renewal)
+		found, err := c.m.ledger.allows(ctx, ca.key, c.name, of(ca.directory), c.m.ways(c.name), c.renewal)
 		if err != nil {
 			return err
 		}
@@ -285,9 +293,9 @@ func directoryOf(issuer certmagic.Issuer) string {
 	return ""
 }
 
-// byDNS tells whether the name is proven by a record, so that it does not
-// matter where it leads.
-func (c *check) byDNS() bool {
-	settings := c.m.issuers.Load().acme
-	return isWild(c.name) || settings.Always && settings.DNS.Provider != ""
+// byDNS tells whether name is proven by a record, so that it does not matter
+// where it leads.
+func (m *Manager) byDNS(name string) bool {
+	settings := m.issuers.Load().acme
+	return isWild(name) || settings.Always && settings.DNS.Provider != ""
 }

@@ -2,6 +2,7 @@ package certs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -15,6 +16,10 @@ import (
 func (c *check) addresses(ctx context.Context) {
 	four, err := c.dns.addresses(ctx, c.name, dns.TypeA)
 	six, err6 := c.dns.addresses(ctx, c.name, dns.TypeAAAA)
+	if errors.Is(err, errLoop) || errors.Is(err6, errLoop) {
+		c.problem(fmt.Sprintf("the CNAMEs of %s lead in a circle", c.name), "set "+c.records()+" instead of the CNAME")
+		return
+	}
 	if err != nil || err6 != nil {
 		if err == nil {
 			err = err6
@@ -71,7 +76,7 @@ func (c *check) wrong(addr netip.Addr, chain []string, right bool) {
 		instead = " instead of the CNAME"
 	}
 	what := fmt.Sprintf("%s%s %s, which is not this machine", has, kind, addr)
-	if !everybodys(addr) {
+	if !everybodys(addr) && !c.p.private {
 		what = fmt.Sprintf("%s%s %s, which nobody outside can reach", has, kind, addr)
 	}
 	mine := c.mine(addr.Is4())

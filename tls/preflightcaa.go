@@ -90,7 +90,7 @@ func (c *check) method(parameters string) bool {
 			continue
 		}
 		ways := strings.Split(value, ",")
-		if c.byDNS() {
+		if c.m.byDNS(c.name) {
 			return slices.Contains(ways, "dns-01")
 		}
 		return slices.Contains(ways, "http-01") || slices.Contains(ways, "tls-alpn-01")

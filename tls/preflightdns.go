@@ -48,7 +48,7 @@ type found struct {
 }
 
 // errLoop is for CNAMEs that lead to each other.
-var errLoop = errors.New("its CNAMEs lead in a circle")
+var errLoop = errors.New("CNAMEs lead in a circle")
 
 // addresses returns the A or AAAA records that name leads to.
 func (r *resolver) addresses(ctx context.Context, name string, qtype uint16) (f found, err error) {

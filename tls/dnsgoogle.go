@@ -21,7 +21,7 @@ import (
 )
 
 // google is https://cloud.google.com/dns/docs/reference/rest/v1, and the login
-// of service accounts (RFC 7523). Google's own library would be a third of the binary.
+// of service accounts (RFC 7523). Google's own library would add 9.3 MB to the binary.
 type google struct {
 	rest
 	project string

@@ -18,7 +18,7 @@ import (
 )
 
 // route53 is https://docs.aws.amazon.com/Route53/latest/APIReference/: the
-// three calls that are needed. Amazon's own library would be a sixth of the binary.
+// three calls that are needed. Amazon's own library would add 3.4 MB to the binary.
 type route53 struct {
 	rest
 	keyID, secret, session string

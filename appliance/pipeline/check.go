@@ -21,9 +21,14 @@ import (
 
 // startupChecks returns what app.json has the processes of a type pass before
 // they get traffic.
-func startupChecks(release appliance.Release, typ string) (list []appliance.Check) {
+func startupChecks(release appliance.Release, typ string) []appliance.Check {
+	return checksOf(release, typ, appliance.StartupCheck)
+}
+
+// checksOf returns the checks of one kind.
+func checksOf(release appliance.Release, typ, kind string) (list []appliance.Check) {
 	for _, c := range release.AppJSON.Healthchecks[typ] {
-		if c.Type == appliance.StartupCheck {
+		if c.Type == kind {
 			list = append(list, c)
 		}
 	}
@@ -114,15 +119,15 @@ func (r *run) pass(ctx context.Context, p appliance.Process, c appliance.Check, 
 
 // question returns what asks a process once, or nil for a check that asks
 // nothing.
-func (r *run) question(p appliance.Process, c appliance.Check, port int, host string) func(context.Context) error {
+func (p *Pipeline) question(q appliance.Process, c appliance.Check, port int, host string) func(context.Context) error {
 	switch {
 	case c.Command != nil:
-		return func(ctx context.Context) error { return r.askCommand(ctx, p, c) }
+		return func(ctx context.Context) error { return p.askCommand(ctx, q, c) }
 	case c.Listening:
 		if c.Port != 0 {
 			port = c.Port
 		}
-		return func(ctx context.Context) error { return r.askListening(ctx, p, port) }
+		return func(ctx context.Context) error { return p.askListening(ctx, q, port) }
 	case c.Path != "":
 		header := http.Header{"X-Forwarded-Proto": {"https"}} // as the router, or the app might redirect there
 		for name, value := range c.Headers {
@@ -131,7 +136,7 @@ func (r *run) question(p appliance.Process, c appliance.Check, port int, host st
 		check := router.HealthCheck{
 			Path: c.Path, TLS: c.Scheme == "https", Host: host, Header: header, Content: c.Content, Attempt: c.Timeout,
 		}
-		target := p.Addr
+		target := q.Addr
 		if at, _, err := net.SplitHostPort(target); err == nil && c.Port != 0 && c.Port != port {
 			target = net.JoinHostPort(at, strconv.Itoa(c.Port))
 		}
@@ -143,9 +148,9 @@ func (r *run) question(p appliance.Process, c appliance.Check, port int, host st
 // maxSaid is how much of a command's output is worth showing.
 const maxSaid = 500
 
-func (r *run) askCommand(ctx context.Context, p appliance.Process, c appliance.Check) error {
+func (p *Pipeline) askCommand(ctx context.Context, q appliance.Process, c appliance.Check) error {
 	var out bytes.Buffer
-	status, err := r.Engine.Exec(ctx, p.ID, appliance.ExecSpec{Command: c.Command, Out: &out})
+	status, err := p.Engine.Exec(ctx, q.ID, appliance.ExecSpec{Command: c.Command, Out: &out})
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -161,8 +166,8 @@ func (r *run) askCommand(ctx context.Context, p appliance.Process, c appliance.C
 	return fmt.Errorf("it exited with status %d and printed %q", status, said[max(0, len(said)-maxSaid):])
 }
 
-func (r *run) askListening(ctx context.Context, p appliance.Process, port int) error {
-	listening, err := r.Engine.Listening(ctx, p.ID)
+func (p *Pipeline) askListening(ctx context.Context, q appliance.Process, port int) error {
+	listening, err := p.Engine.Listening(ctx, q.ID)
 	if err != nil {
 		return err
 	}

@@ -43,6 +43,8 @@ type Pipeline struct {
 
 	behind background // restores, generations that finish their last requests, pushes that git finishes
 
+	attention attention // for the readiness of what runs
+
 	started   time.Time
 	leftovers []appliance.AppName // of interrupted pushes; set before the first use
 

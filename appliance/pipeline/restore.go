@@ -121,6 +121,7 @@ func (p *Pipeline) Restore(ctx context.Context, name appliance.AppName) error {
 func (p *Pipeline) route(ctx context.Context, s *state, name appliance.AppName) error {
 	s.route.Lock()
 	defer s.route.Unlock()
+	defer p.attention.look(name)
 
 	app, err := p.Store.App(ctx, name)
 	if errors.Is(err, appliance.ErrNotFound) {

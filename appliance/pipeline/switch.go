@@ -82,6 +82,7 @@ func (r *run) switchTo(ctx context.Context, release appliance.Release, generatio
 func (r *run) goLive(ctx context.Context, release int, generation appliance.Generation, fresh []appliance.Process) (*router.Generation, error) {
 	r.state.route.Lock()
 	defer r.state.route.Unlock()
+	defer r.attention.look(r.app)
 
 	hosts, err := r.Hosts(ctx, r.app)
 	if err != nil {

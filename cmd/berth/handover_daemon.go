@@ -348,6 +348,7 @@ func (in *inside) serve(ctx context.Context, doors *doors) error {
 		return in.door.Serve(ctx)
 	})
 	g.Go(func() error { return rest(watching) })
+	g.Go(func() error { return in.pipe.Attend(watching) })
 	g.Go(func() error { return serveMetrics(watching, doors, in.metrics) })
 	g.Go(func() error {
 		return in.engine.Watch(watching, func(app appliance.AppName) { in.pipe.Changed(watching, app) })

@@ -2,6 +2,7 @@ package router
 
 import (
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -54,5 +55,8 @@ func pageFor(err, cause error) *page {
 		}
 		return refused
 	}
-	return brokeOff
+	if _, ok := errors.AsType[net.Error](err); ok || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return brokeOff
+	}
+	return unreadable
 }

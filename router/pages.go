@@ -29,8 +29,6 @@ type page struct {
 var (
 	unknownHost = &page{http.StatusNotFound, "no-such-app", "There is nothing here",
 		"No app answers at this address. If one should, its name may be misspelt, or its domain not added yet.", 0}
-	crashed = &page{http.StatusServiceUnavailable, "H10", "The app has crashed",
-		"This app has ended, and will be started again. Please try again in a moment.", 10}
 	tooMany = &page{http.StatusServiceUnavailable, "H11", "Too many requests at once",
 		"This app has more requests under way than it may. Please try again in a moment.", 5}
 	timedOut = &page{http.StatusGatewayTimeout, "H12", "The app took too long",
@@ -64,7 +62,7 @@ var (
 )
 
 var allPages = []*page{
-	unknownHost, crashed, tooMany, timedOut, brokeOff, noProcess, unreadable, cutOff, notReached, starting, refused,
+	unknownHost, tooMany, timedOut, brokeOff, noProcess, unreadable, cutOff, notReached, starting, refused,
 	inMaintenance, tooLarge, notAllowed, tooManyGuesses, notLoggedIn, senseless, unclear,
 }
 

@@ -1,11 +1,14 @@
 package router_test
 
 import (
+	"bufio"
 	"encoding/json"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/berthhq/berth/router"
 )
 
 func TestPagesHaveTheFormThatTheVisitorAsksFor(t *testing.T) {
@@ -81,5 +84,52 @@ func TestAPageHasNoBodyForHEAD(t *testing.T) {
 
 	if body, _ := io.ReadAll(res.Body); len(body) > 0 || res.StatusCode != 404 || res.ContentLength <= 0 {
 		t.Errorf("HEAD got %s, length %d, %q", res.Status, res.ContentLength, body)
+	}
+}
+
+// speaks starts a target that answers everything with the same bytes, and
+// hangs up.
+func speaks(t *testing.T, answer string) string {
+	t.Helper()
+	l := listen(t)
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = http.ReadRequest(bufio.NewReader(conn))
+			io.WriteString(conn, answer)
+			conn.Close()
+		}
+	}()
+	return l.Addr().String()
+}
+
+func TestEachWayToFailHasItsCode(t *testing.T) {
+	closed := listen(t)
+	closed.Close()
+	d := open(t)
+
+	for want, s := range map[string]router.Service{
+		"503 H14":         {},
+		"502 H21":         {Targets: []string{closed.Addr().String()}},
+		"502 H13":         {Targets: []string{speaks(t, "")}},
+		"502 H17":         {Targets: []string{speaks(t, "220 mail.test ESMTP\r\n")}},
+		"503 H80":         {Policy: router.Policy{Maintenance: router.Maintenance{On: true}}},
+		"403 not-allowed": {Policy: router.Policy{Allow: []string{"192.0.2.1"}}},
+	} {
+		s.Name, s.Hosts = "blog", []string{"blog.test"}
+		d.swap(s)
+		res, body := d.come("GET", "https://blog.test/", "Accept", "application/json")
+		status, code, _ := strings.Cut(want, " ")
+		if !strings.HasPrefix(res.Status, status) || !strings.Contains(body, `"code":"`+code+`"`) {
+			t.Errorf("%s %s, want %s", res.Status, body, want)
+		}
+		again, retry := strings.HasPrefix(res.Status, "503") || code == "H21", res.Header.Get("Retry-After")
+		if again != (retry != "") {
+			t.Errorf("%s: Retry-After %q", want, retry)
+		}
 	}
 }

@@ -23,7 +23,11 @@ func (g *Generation) UnderWay() int {
 	if g == nil {
 		return 0
 	}
-	return int(g.underWay.Load())
+	n := int(g.underWay.Load())
+	for _, e := range g.earlier {
+		n += int(e.underWay.Load())
+	}
+	return n
 }
 
 // Drain returns when every request that the generation was serving has ended.
@@ -35,20 +39,24 @@ func (g *Generation) Drain(ctx context.Context, limit time.Duration) Report {
 	}
 	began := time.Now()
 	left := 0
-	timer := time.NewTimer(limit)
+	cut := make(chan struct{})
+	timer := time.AfterFunc(limit, func() { close(cut) })
 	defer timer.Stop()
+	earlier := make(chan Report, 1)
+	go func() { earlier <- g.drainEarlier(ctx, cut) }()
 	select {
 	case <-g.idle:
 	case <-ctx.Done():
-	case <-timer.C:
+	case <-cut:
 		left = g.cutAll(ctx)
 	}
+	before := <-earlier
 	// Those that were in use at the time of the switch are idle now.
 	g.closeIdle()
 	return Report{
-		Served: int(g.ended.served.Load() - g.before.served.Load()),
-		Failed: int(g.ended.failed.Load() - g.before.failed.Load()),
-		Cut:    int(g.ended.cut.Load()-g.before.cut.Load()) + left,
+		Served: before.Served + int(g.ended.served.Load()-g.before.served.Load()),
+		Failed: before.Failed + int(g.ended.failed.Load()-g.before.failed.Load()),
+		Cut:    before.Cut + int(g.ended.cut.Load()-g.before.cut.Load()) + left,
 		Took:   time.Since(began),
 	}
 }

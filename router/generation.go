@@ -22,6 +22,8 @@ type Generation struct {
 	turn    atomic.Uint64 // where the search for a target starts
 	bench   sync.Mutex    // held while it is decided whether a target goes out
 
+	earlier []*Generation // on the same processes; see unfinished
+
 	hold     atomic.Pointer[hold] // nil but while requests are parked
 	underWay atomic.Int64
 	retired  atomic.Bool

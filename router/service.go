@@ -55,6 +55,7 @@ func (r *Router) swap(s Service, hold bool) (*Generation, error) {
 	next := r.newGeneration(s, &to.stats)
 	if hold && old != nil {
 		next.hold.Store(old.hold.Load())
+		next.earlier = old.unfinished()
 	}
 	// The hosts that are new here lead nowhere yet, and those that go may
 	// reach the new generation for a moment.

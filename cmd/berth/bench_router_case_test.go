@@ -34,6 +34,7 @@ type measured struct {
 	perOwn         float64 // per second of the process: without the kernel's network
 	p50, p99, p999 time.Duration
 	rss            float64
+	others         float64 // the share of its processor that was not the proxy's
 }
 
 // compare runs a case in rounds, in which each door has its turn, so that all
@@ -55,10 +56,14 @@ func (l *lab) compare(c routerCase, p benchPlan) {
 
 	fmt.Printf("\n%-46s %s\n", c.title, fmt.Sprintf("latency at %d %s/s", c.rate, c.unit))
 	fmt.Printf("%-12s %16s %12s %9s %9s %9s %9s    %s\n", "", c.unit+"/CPU·s", "own time", "p50", "p99", "p99.9", "RSS", "berth/this: CPU·s, own, p99")
-	ours := middle(rounds[berthDoor.name])
+	ours, noise := middle(rounds[berthDoor.name]), 0.0
 	for _, o := range doors {
 		m := middle(rounds[o.name])
+		noise = max(noise, m.others)
 		fmt.Printf("%-12s %16.0f %12.0f %9s %9s %9s %6.1f MB    %s\n", o.name, m.perCPU, m.perOwn, short(m.p50), short(m.p99), short(m.p999), m.rss/1e6, against(ours, m))
+	}
+	if noise > 0.03 {
+		fmt.Printf("(something else had up to %.0f %% of the proxy's processor: repeat this on a quiet machine)\n", 100*noise)
 	}
 }
 
@@ -72,10 +77,14 @@ func against(ours, m measured) string {
 func (o *opened) measure(c routerCase, seconds int) (m measured) {
 	o.lab.Helper()
 	finish := o.profile(c.name, seconds)
-	before, network := o.cpu(), softirq(o.lab.doorCPU)
+	begun, before := time.Now(), o.cpu()
+	allBefore, networkBefore := processor(o.lab.doorCPU)
 	done := float64(c.load.full(o, seconds))
 	own := (o.cpu() - before).Seconds()
-	m.perOwn, m.perCPU = done/own, done/(own+(softirq(o.lab.doorCPU)-network).Seconds())
+	all, network := processor(o.lab.doorCPU)
+	both := own + (network - networkBefore).Seconds()
+	m.perOwn, m.perCPU = done/own, done/both
+	m.others = max(0, ((all-allBefore).Seconds()-both)/time.Since(begun).Seconds())
 	m.rss = float64(o.rss())
 	finish()
 	took := sorted(c.load.paced(o, seconds, c.rate))
@@ -116,6 +125,7 @@ func middle(rounds []measured) measured {
 		p50:    mid(rounds, func(m measured) time.Duration { return m.p50 }),
 		p99:    mid(rounds, func(m measured) time.Duration { return m.p99 }),
 		p999:   mid(rounds, func(m measured) time.Duration { return m.p999 }),
+		others: mid(rounds, func(m measured) float64 { return m.others }),
 		rss:    mid(rounds, func(m measured) float64 { return m.rss }),
 	}
 }

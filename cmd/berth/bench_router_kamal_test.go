@@ -17,7 +17,7 @@ var kamalDoor = &door{
 		k := &kamal{lab: l, home: must(os.MkdirTemp(l.dir, "kamal"))}
 		p := k.run(address)
 		o := &opened{pinned: p, address: address, add: k.deploy}
-		k.await(p)
+		k.await()
 		if err := k.deploy(hosts[0]); err != nil {
 			l.Fatal(err)
 		}
@@ -26,7 +26,7 @@ var kamalDoor = &door{
 			p.stop()
 			k.multiply(hosts)
 			o.pinned = k.run(address)
-			k.await(o.pinned)
+			k.await()
 		}
 		return o
 	},
@@ -50,7 +50,7 @@ func (k *kamal) run(address string) *pinned {
 }
 
 // await waits until it takes commands.
-func (k *kamal) await(p *pinned) {
+func (k *kamal) await() {
 	k.lab.Helper()
 	k.lab.until("kamal-proxy takes commands", func() bool { return k.command("list").Run() == nil })
 }

@@ -78,21 +78,23 @@ func (p *pinned) cpu() (spent time.Duration) {
 	return spent
 }
 
-// softirq is what a processor has spent for the network. Kernels that account
-// for it precisely (CONFIG_IRQ_TIME_ACCOUNTING) leave it out of the time of the
-// process whose packets these are; others put it there, and show nothing here.
-// Over loopback it is the sender's processor that does this work.
-func softirq(cpu string) time.Duration {
+// processor says what a processor has spent, and how much of it on the network.
+// Kernels that account for that precisely (CONFIG_IRQ_TIME_ACCOUNTING) leave it
+// out of the time of the process whose packets these are; others put it there,
+// and show nothing here. Over loopback the sender's processor does this work.
+func processor(cpu string) (spent, network time.Duration) {
 	text, err := os.ReadFile("/proc/stat")
 	if err != nil {
-		return 0
+		return 0, 0
 	}
 	for line := range strings.Lines(string(text)) {
-		if fields := strings.Fields(line); len(fields) > 7 && fields[0] == "cpu"+cpu {
-			return jiffies(fields[6]) + jiffies(fields[7])
+		// user nice system idle iowait irq softirq steal
+		if f := strings.Fields(line); len(f) > 7 && f[0] == "cpu"+cpu {
+			network = jiffies(f[6]) + jiffies(f[7])
+			return jiffies(f[1]) + jiffies(f[2]) + jiffies(f[3]) + network, network
 		}
 	}
-	return 0
+	return 0, 0
 }
 
 // jiffies reads a time that the kernel wrote, in hundredths of a second.

@@ -1,6 +1,7 @@
 package router_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -8,14 +9,30 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/berthhq/berth/router"
 )
 
 // This is the promise of the package. Each backend dies as soon as its drain
 // is over, as a container does, so one request that the drain did not count
 // would fail.
 func TestNoRequestIsLostWhileGenerationsAreSwapped(t *testing.T) {
+	for _, others := range []int{0, 10_000} {
+		t.Run(fmt.Sprintf("beside %d other hosts", others), func(t *testing.T) { swapUnderLoad(t, others) })
+	}
+}
+
+// swapUnderLoad swaps the blog's generations while it is visited, and changes
+// the others meanwhile.
+func swapUnderLoad(t *testing.T, others int) {
 	d := open(t)
 	const clients, swaps = 50, 200
+	other := func(n int) router.Service {
+		return router.Service{Name: fmt.Sprint("other-", n), Hosts: []string{fmt.Sprintf("other-%d.test", n), fmt.Sprintf("*.other-%d.test", n)}}
+	}
+	for n := range others {
+		d.swap(other(n))
+	}
 	live := httptest.NewServer(says("hello"))
 	defer func() { live.Close() }()
 	d.blog(live.Listener.Addr().String())
@@ -48,7 +65,12 @@ func TestNoRequestIsLostWhileGenerationsAreSwapped(t *testing.T) {
 	}
 
 	drained := 0
-	for range swaps {
+	for n := range swaps {
+		if others > 0 {
+			d.swap(other(n))
+			d.router.Remove(fmt.Sprint("other-", n+swaps))
+			d.swap(router.Service{Name: "new", Hosts: []string{fmt.Sprintf("new-%d.test", n)}})
+		}
 		before := asked.Load()
 		until(t, "the clients to be at it", func() bool { return t.Failed() || asked.Load() >= before+10 })
 		next := httptest.NewServer(says("hello"))

@@ -13,6 +13,9 @@ import (
 	"github.com/berthhq/berth/appliance/pipeline"
 )
 
+// visitors is how many ask at the same time.
+const visitors = 4
+
 // visits has visitors ask the app again and again until the function that it
 // returns is called, which returns how many were answered, and what went wrong.
 func (w *world) visits(host string) (end func() (answered int64, failed []string)) {
@@ -21,7 +24,7 @@ func (w *world) visits(host string) (end func() (answered int64, failed []string
 	var mu sync.Mutex
 	var failed []string
 	var group sync.WaitGroup
-	for range 4 {
+	for range visitors {
 		group.Go(func() {
 			for !stop.Load() {
 				answer := httptest.NewRecorder()

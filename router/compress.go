@@ -71,7 +71,7 @@ func (c *compression) apply(req *http.Request, res *http.Response) {
 		if enc == nil {
 			return
 		}
-		body := &compressed{src: res.Body, coding: coding, enc: enc, flush: res.ContentLength < 0}
+		body := &compressed{src: res.Body, coding: coding, enc: enc, left: res.ContentLength}
 		enc.Reset(&body.out)
 		res.Body = body
 	}
@@ -188,7 +188,7 @@ func acceptedCoding(accept []string) *coding {
 // than a buffer of it, and gives its encoder back at the end.
 type compressed struct {
 	coding *coding
-	flush  bool // what has come is passed on at once: nobody knows when more will
+	left   int64 // how much has not come yet; negative if nobody knows
 	out    bytes.Buffer
 	err    error // what comes after out
 
@@ -226,12 +226,16 @@ func (c *compressed) fill() error {
 		// Writing to a buffer does not fail, and nothing else can.
 		_, _ = c.enc.Write(buf[:n])
 	}
+	if c.left > 0 {
+		c.left -= int64(n)
+	}
 	switch {
 	case err == io.EOF:
 		_ = c.enc.Close()
 	case err != nil:
 		// Without an end: the visitor has to notice that something is missing.
-	case c.flush && n > 0 && n < len(buf):
+	case n > 0 && n < len(buf) && c.left != 0:
+		// Nobody knows when there will be more, so the visitor gets what there is.
 		_ = c.enc.Flush()
 	}
 	return err

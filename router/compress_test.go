@@ -201,9 +201,14 @@ func TestTheOwnerChoosesWhatIsCompressed(t *testing.T) {
 // must not wait for more.
 func TestACompressedStreamArrivesAsItIsSent(t *testing.T) {
 	next := make(chan string)
-	d := guarded(t, compressing, app(t, func(w http.ResponseWriter, _ *http.Request) {
+	policy := router.Policy{Compression: router.Compression{On: true, MinSize: 1}}
+	d := guarded(t, policy, app(t, func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Content-Type", "application/x-ndjson")
-		w.Header().Set("Trailer", "X-Sum")
+		if req.URL.Path == "/sized" {
+			w.Header().Set("Content-Length", "150")
+		} else {
+			w.Header().Set("Trailer", "X-Sum")
+		}
 		w.(http.Flusher).Flush()
 		for line := range next {
 			io.WriteString(w, line+"\n")
@@ -213,8 +218,12 @@ func TestACompressedStreamArrivesAsItIsSent(t *testing.T) {
 	}))
 
 	for _, coding := range []string{"gzip", "zstd"} {
-		for _, http2 := range []bool{false, true} {
-			req, _ := http.NewRequestWithContext(t.Context(), "GET", "https://blog.test/", nil)
+		for i := range 4 {
+			http2, path, trailer := i%2 > 0, "/", "42"
+			if i/2 > 0 {
+				path, trailer = "/sized", ""
+			}
+			req, _ := http.NewRequestWithContext(t.Context(), "GET", "https://blog.test"+path, nil)
 			req.Header.Set("Accept-Encoding", coding)
 			res, err := d.client(http2).Do(req)
 			if err != nil {
@@ -252,8 +261,8 @@ func TestACompressedStreamArrivesAsItIsSent(t *testing.T) {
 			}
 			// The reader of the coding may have stopped at its end.
 			_, _ = io.Copy(io.Discard, res.Body)
-			if got := res.Trailer.Get("X-Sum"); got != "42" {
-				t.Errorf("%s: trailer %q, want 42", coding, got)
+			if got := res.Trailer.Get("X-Sum"); got != trailer {
+				t.Errorf("%s %s: trailer %q, want %q", coding, path, got, trailer)
 			}
 			res.Body.Close()
 			next = make(chan string)

@@ -36,9 +36,12 @@ const (
 	// A password takes a processor for 50 ms to check. So that strangers
 	// cannot keep the machine busy by guessing, one is checked at a time and
 	// few may wait; what has been checked is remembered.
-	maxGuesses  = 16
-	maxVerdicts = 1024
+	maxGuesses = 16
+	maxWrong   = 1024
 )
+
+// A mac is that of a name and a password.
+type mac [sha256.Size]byte
 
 // An auth is an Auth made ready for requests.
 type auth struct {
@@ -52,8 +55,9 @@ type auth struct {
 	guesses chan struct{} // holds one for each request that waits for a verdict
 	turn    chan struct{} // holds one while a password is checked
 
-	mu       sync.Mutex
-	verdicts map[[sha256.Size]byte]bool // on names and passwords, by their MAC
+	mu    sync.Mutex
+	right map[mac]bool // each user's, so there are no more than users
+	wrong map[mac]bool // those of late: guesses push out no more than guesses
 }
 
 func newAuth(a Auth) *auth {
@@ -72,7 +76,8 @@ func newAuth(a Auth) *auth {
 		key:       make([]byte, 32),
 		guesses:   make(chan struct{}, maxGuesses),
 		turn:      make(chan struct{}, 1),
-		verdicts:  map[[sha256.Size]byte]bool{},
+		right:     map[mac]bool{},
+		wrong:     map[mac]bool{},
 	}
 	_, _ = rand.Read(c.key) // it never fails
 	for name, hash := range a.Users {
@@ -132,10 +137,10 @@ func (a *auth) isFree(path string) bool {
 // others are being checked, or when it would take more than a look at those
 // that have been.
 func (a *auth) check(req *http.Request, name, password string, look bool) (right, known bool) {
-	mac := hmac.New(sha256.New, a.key)
-	mac.Write([]byte(name + ":" + password)) // a name has no colon
-	var sum [sha256.Size]byte
-	mac.Sum(sum[:0])
+	h := hmac.New(sha256.New, a.key)
+	h.Write([]byte(name + ":" + password)) // a name has no colon
+	var sum mac
+	h.Sum(sum[:0])
 	if right, known := a.verdict(sum); known || look {
 		return right, known
 	}
@@ -161,16 +166,20 @@ func (a *auth) check(req *http.Request, name, password string, look bool) (right
 	right = bcrypt.CompareHashAndPassword(hash, []byte(password)) == nil && exists
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.verdicts) >= maxVerdicts {
-		clear(a.verdicts)
+	if right {
+		a.right[sum] = true
+		return true, true
 	}
-	a.verdicts[sum] = right
-	return right, true
+	if len(a.wrong) >= maxWrong {
+		clear(a.wrong)
+	}
+	a.wrong[sum] = true
+	return false, true
 }
 
-func (a *auth) verdict(sum [sha256.Size]byte) (right, known bool) {
+func (a *auth) verdict(sum mac) (right, known bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	right, known = a.verdicts[sum]
-	return right, known
+	right = a.right[sum]
+	return right, right || a.wrong[sum]
 }

@@ -89,10 +89,14 @@ func (d *door) policy() router.Policy {
 	policy := router.DefaultPolicy()
 	for _, set := range []map[string]string{d.machine, d.own} {
 		for _, property := range DoorProperties {
-			if value, ok := set[property.Name]; ok && property.set != nil {
-				// What is kept was checked. If a later version takes it no
-				// more, the door must open all the same.
-				_ = property.set(&policy, value)
+			value, ok := set[property.Name]
+			if !ok || property.set == nil {
+				continue
+			}
+			// What is kept was checked. If a later version takes it no more,
+			// the door must open all the same.
+			if with := policy; property.set(&with, value) == nil {
+				policy = with
 			}
 		}
 	}
@@ -127,18 +131,29 @@ func ChangeDoor[T any](ctx context.Context, p *Pipeline, app appliance.AppName, 
 	if err != nil {
 		return err
 	}
+	// What is kept holds from now on, even if who has asked for it hangs up.
+	ctx = context.WithoutCancel(ctx)
 	if app == "" {
 		err = p.ApplyTrust(ctx)
 	}
 	for _, app := range apps {
-		err = errors.Join(err, p.route(ctx, p.state(app), app))
+		err = errors.Join(err, p.applyPolicy(ctx, app))
 	}
+	return err
+}
+
+// applyPolicy needs no engine: a page that says to come again must be there
+// when Docker is not.
+func (p *Pipeline) applyPolicy(ctx context.Context, app appliance.AppName) error {
+	s := p.state(app)
+	s.route.Lock()
+	defer s.route.Unlock()
+
+	policy, err := p.Policy(ctx, app)
 	if err != nil {
-		for _, app := range apps {
-			p.Changed(context.WithoutCancel(ctx), app)
-		}
-		return appliance.WithHint(fmt.Errorf("it is kept, but does not hold yet: %w", err), "it is tried again until it does; events and the daemon's log tell more")
+		return err
 	}
+	p.Router.SetPolicy(string(app), policy)
 	return nil
 }
 

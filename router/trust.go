@@ -85,6 +85,13 @@ func (t *trust) believes(addr netip.Addr) bool {
 	return t != nil && (within(t.proxies, addr) || within(t.cloudflare, addr))
 }
 
+// Proxied tells whether an address is of a proxy that passes on what visitors
+// want: one that is trusted, or Cloudflare's.
+func (r *Router) Proxied(addr netip.Addr) bool {
+	known, _ := networks(cloudflare)
+	return r.trust.Load().believes(addr) || within(known, addr)
+}
+
 // A client is who a request comes from and how, as far as those in front of us
 // can be believed.
 type client struct {

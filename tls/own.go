@@ -39,7 +39,8 @@ type own struct {
 
 	mu     sync.RWMutex // guards the fields below
 	pairs  map[string]*Pair
-	owners map[string]string // by host
+	owners map[string][]string // by host: paths of one can be several owners'
+	hosts  map[string][]string // by owner
 
 	taken map[string]bool // the hosts that are not ordered for; guarded by the manager's mu
 }
@@ -53,7 +54,7 @@ type Own struct {
 // loadOwn brings what is kept into memory. What cannot be used any more is told
 // and stays where it is.
 func (m *Manager) loadOwn(ctx context.Context) error {
-	m.own.pairs, m.own.owners, m.own.taken = map[string]*Pair{}, map[string]string{}, map[string]bool{}
+	m.own.pairs, m.own.owners, m.own.hosts, m.own.taken = map[string]*Pair{}, map[string][]string{}, map[string][]string{}, map[string]bool{}
 	keys, err := m.cfg.Storage.List(ctx, ownFolder, true)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -146,15 +147,47 @@ func (m *Manager) Own(owner string) (Own, bool) {
 	return pair.own(), true
 }
 
+// Shown returns the certificate that a visitor of host is shown.
+func (m *Manager) Shown(host string) (Own, bool) {
+	cert, err := m.certificate(&tls.ClientHelloInfo{ServerName: host})
+	if err != nil {
+		return Own{}, false
+	}
+	return ownOfChain(cert.Leaf, cert.Certificate), true
+}
+
+func ownOfChain(leaf *x509.Certificate, chain [][]byte) Own {
+	o := Own{Leaf: leaf}
+	for _, der := range chain {
+		o.Chain = append(o.Chain, certificatePEM(der)...)
+	}
+	return o
+}
+
+// Verified tells whether visitors who know the CAs that this machine knows
+// trust the certificate.
+func (o Own) Verified() bool {
+	b, err := readBundle(o.Chain)
+	if err != nil {
+		return false
+	}
+	between := x509.NewCertPool()
+	for _, c := range b.certs {
+		between.AddCert(c)
+	}
+	_, err = o.Leaf.Verify(x509.VerifyOptions{Intermediates: between})
+	return err == nil
+}
+
 // Covers tells whether the certificate is good for host.
 func (o Own) Covers(host string) bool { return covers(o.Leaf, normal(host)) }
 
-// ManageFor is Manage for hosts that are owner's, who may have brought a
-// certificate for them.
+// ManageFor is Manage for all the hosts of an owner, who may have brought a
+// certificate for them. What was the owner's before is not any more.
 func (m *Manager) ManageFor(owner string, hosts ...string) {
-	m.own.assign(owner, hosts)
+	lost := m.own.assign(owner, hosts)
 	m.Manage(hosts...)
-	m.reconsider(hosts...)
+	m.reconsider(append(lost, hosts...)...)
 }
 
 // reconsider ends orders for those of the hosts that are served with what
@@ -192,11 +225,35 @@ func (o *own) takes(host string) bool {
 	return taken
 }
 
-func (o *own) assign(owner string, hosts []string) {
+// assign returns the hosts that are not the owner's any more.
+func (o *own) assign(owner string, hosts []string) (lost []string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	now := make([]string, 0, len(hosts))
 	for _, host := range hosts {
-		o.owners[normal(host)] = owner
+		host = normal(host)
+		now = append(now, host)
+		if !slices.Contains(o.owners[host], owner) {
+			o.owners[host] = append(o.owners[host], owner)
+		}
+	}
+	for _, host := range o.hosts[owner] {
+		if !slices.Contains(now, host) {
+			lost = append(lost, host)
+			o.disown(host, owner)
+		}
+	}
+	o.hosts[owner] = now
+	if len(now) == 0 {
+		delete(o.hosts, owner)
+	}
+	return lost
+}
+
+func (o *own) disown(host, owner string) {
+	o.owners[host] = slices.DeleteFunc(o.owners[host], func(other string) bool { return other == owner })
+	if len(o.owners[host]) == 0 {
+		delete(o.owners, host)
 	}
 }
 
@@ -227,12 +284,14 @@ func (o *own) certificate(host string) *tls.Certificate {
 	}
 	o.mu.RLock()
 	defer o.mu.RUnlock()
-	owner, known := o.owners[host]
+	owners, known := o.owners[host]
 	if !known {
-		owner = o.owners[wildcard(host)]
+		owners = o.owners[wildcard(host)]
 	}
-	if pair := o.pairs[owner]; pair.serves(host) {
-		return &pair.Certificate
+	for _, owner := range owners {
+		if pair := o.pairs[owner]; pair.serves(host) {
+			return &pair.Certificate
+		}
 	}
 	if pair := o.pairs[""]; pair.serves(host) {
 		return &pair.Certificate

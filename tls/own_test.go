@@ -148,6 +148,29 @@ func TestWhatIsRefusedChangesNothing(t *testing.T) {
 	}
 }
 
+func TestAHostThatMovesTakesNoCertificateOfItsOldOwnerWithIt(t *testing.T) {
+	w := newWorld(t, blog)
+	w.boot(acmetest.Start(t, 0, 0))
+	mine, bundle := bring(t, certs.NewTestCA(t), certs.NewTestKey(t), []string{blog})
+	if _, _, err := w.m.AddOwn(t.Context(), "blog", bundle); err != nil {
+		t.Fatal(err)
+	}
+	w.m.ManageFor("blog", blog)
+	w.m.ManageFor("api", blog) // a path of the host
+	if !w.dial(blog).PeerCertificates[0].Equal(mine) {
+		t.Error("an app at a path of the host took its certificate away")
+	}
+
+	w.m.ManageFor("blog")
+
+	if w.dial(blog).PeerCertificates[0].Equal(mine) {
+		t.Error("served with what its old owner has brought")
+	}
+	if s := w.m.Status(blog); s.Kind != certs.KindPending {
+		t.Errorf("status = %+v, want one ordered", s)
+	}
+}
+
 // A key and its certificate are one value in storage, so a kill at any moment
 // leaves a pair that fits: the old one or the new one.
 func TestAKillBetweenTwoWritesLeavesOnePairOrTheOther(t *testing.T) {

@@ -122,13 +122,7 @@ func (p *Pair) encode() ([]byte, error) {
 	return append(p.own().Chain, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})...), nil
 }
 
-func (p *Pair) own() Own {
-	o := Own{Leaf: p.Leaf}
-	for _, der := range p.Certificate.Certificate {
-		o.Chain = append(o.Chain, certificatePEM(der)...)
-	}
-	return o
-}
+func (p *Pair) own() Own { return ownOfChain(p.Leaf, p.Certificate.Certificate) }
 
 // serves tells whether host can be served with the pair now.
 func (p *Pair) serves(host string) bool {

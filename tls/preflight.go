@@ -30,6 +30,9 @@ type Preflight struct {
 	// Limits are those of a CA, by its directory; the published ones if nil.
 	Limits func(directory string) Limits
 
+	// LimitsOnly has nothing looked at but the ledger: neither DNS nor ports.
+	LimitsOnly bool
+
 	// HTTPPort and HTTPSPort are those that the CA connects to; 80 and 443 if 0.
 	HTTPPort, HTTPSPort int
 
@@ -190,11 +193,8 @@ func (m *Manager) Retry(hosts ...string) (retried []string) {
 	for _, name := range hosts {
 		name = normal(name)
 		h := m.hosts[name]
-		if h == nil || h.stop == nil {
-			continue
-		}
-		if cert, _ := m.public(nil, name); cert != nil && h.err == nil {
-			continue
+		if h == nil || h.stop == nil || h.err == nil {
+			continue // it has what it needs, or is at it
 		}
 		m.reports.forget(name)
 		m.restart(name, nil)
@@ -214,7 +214,7 @@ func (m *Manager) examine(ctx context.Context, name string) (Report, error) {
 	if err := c.limits(ctx); err != nil {
 		return Report{}, err
 	}
-	if c.p == nil || isAddress(name) {
+	if c.p == nil || c.p.LimitsOnly || isAddress(name) {
 		return c.Report, nil
 	}
 	servers := c.p.Resolvers

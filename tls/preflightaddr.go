@@ -135,6 +135,8 @@ func (c *check) place(ctx context.Context, addr netip.Addr) bool {
 	}
 	plain, secure := c.m.probe(ctx, c.name, addr, ports[0], ports[1])
 	switch {
+	case ctx.Err() != nil:
+		c.warn(fmt.Sprintf("there was no time to check where %s leads", addr), "")
 	case plain == us && secure == us, plain == us && secure == nobody, secure == us && plain == nobody:
 	case plain == us || secure == us:
 		other := ports[0]

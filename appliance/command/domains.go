@@ -54,7 +54,19 @@ func (d domains) add(ctx context.Context, c *Call) error {
 		}
 		fmt.Fprintf(c.Stdout, "-----> Added %s to %s\n", domain, c.App)
 	}
-	return d.Restore(ctx, c.App)
+	if err := d.Restore(ctx, c.App); err != nil {
+		return err
+	}
+	d.Certificates.Retry(appliance.HostsOf(c.Args[1:])...)
+	d.warn(ctx, c, c.Args[1:])
+	return nil
+}
+
+// warn says what stands in the way of certificates.
+func (d domains) warn(ctx context.Context, c *Call, domains []string) {
+	for _, line := range d.CertificateTrouble(ctx, domains...) {
+		fmt.Fprintf(c.Stderr, " !     %s\n", line)
+	}
 }
 
 // free checks that a domain can be added to app: that it leads to no other
@@ -177,6 +189,11 @@ func (d domains) moveTo(ctx context.Context, c *Call, domain string) error {
 	if err := d.Store.Set(ctx, pipeline.DomainSetting, domain); err != nil {
 		return err
 	}
+	settings, err := ACME(ctx, d.Store) // one wildcard may be good for all
+	if err != nil {
+		return err
+	}
+	d.Certificates.Configure(settings)
 	fmt.Fprintf(c.Stdout, "-----> Apps are at https://<app>.%s\n", now)
 	return d.RestoreAll(ctx)
 }

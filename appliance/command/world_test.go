@@ -170,13 +170,13 @@ func args(c command.Command) []string {
 	for _, word := range strings.Fields(strings.NewReplacer("[", "", "]", "", "...", "").Replace(c.Args)) {
 		args = append(args, map[string]string{
 			"<app>": "blog", "<key=value>": "SECRET=hunter2", "<type=count>": "web=1", "<host>": "www.example.test", "<domain>": "apps.example.test",
-			"<buildpack>": "nodejs",
-			"<key>":       "bob", "<name>": "zoe", "<image>": "stack:1", "<stack>": "heroku-24", "<property>": "deploy-branch", "<value>": "main", "<command>": "apps", "<n>": "1",
+			"<buildpack>": "nodejs", "<provider>": "hetzner", "<key-id>": "7",
+			"<key>": "bob", "<name>": "zoe", "<image>": "stack:1", "<stack>": "heroku-24", "<property>": "deploy-branch", "<value>": "main", "<command>": "apps", "<n>": "1",
 			"<archive-url>": "http://127.0.0.1:1/app.tar", "<docker-image>": "node:24", "<git-username>": "Camila", "<git-email>": "camila@example.com",
 			"<repository>": "https://127.0.0.1:1/app.git", "<git-ref>": "main", "<username>": "camila", "<password>": "hunter2",
 			"<door-property>": "hsts", "<header>": "X-Key", "<text>": "hunter2", "<error>": "503", "<ip>": "192.0.2.7",
 			"<source>": "/old", "<destination>": "/new", "<status>": "302", "<visitor>": "vera",
-			"<phase>": "build", "<option=value>": "--build-arg=SECRET=hunter2",
+			"<part>": "crt", "<phase>": "build", "<option=value>": "--build-arg=SECRET=hunter2",
 		}[word])
 	}
 	if i := slices.Index(args, ""); i >= 0 {

@@ -99,6 +99,9 @@ func (r *run) destroy(ctx context.Context) error {
 	if err := r.Forget(ctx, hosts...); err != nil {
 		return err
 	}
+	if _, err := r.Certificates.RemoveOwn(ctx, string(r.app)); err != nil {
+		return err
+	}
 	return r.Router.AccessLog.Forget(string(r.app))
 }
 

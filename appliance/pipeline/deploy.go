@@ -188,6 +188,9 @@ func (r *run) announce(ctx context.Context) error {
 	}
 	r.progress.Result("%s deployed in %s (%s)", r.app, seconds(time.Since(r.start)), r.timings())
 	r.progress.Detail("%s", r.Addresses.URL(hosts[0]))
+	for _, line := range r.CertificateTrouble(ctx, hosts...) {
+		r.progress.Warn("%s", line)
+	}
 	return nil
 }
 

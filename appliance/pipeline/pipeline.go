@@ -31,6 +31,7 @@ type Pipeline struct {
 	Engine       appliance.Engine
 	Router       *router.Router
 	Certificates *certs.Manager
+	Preflight    certs.Preflight // what is known of this machine for checks before orders
 	Addresses    Addresses
 	Instance     string // what the names of its images begin with
 	Temp         string // a directory for what is being worked on

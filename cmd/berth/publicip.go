@@ -41,6 +41,24 @@ func publicIP() netip.Addr {
 	return found
 }
 
+// publicIPs returns all the addresses under which others reach this machine:
+// the one that is known, and those of its interfaces.
+func publicIPs(known netip.Addr) (list []netip.Addr) {
+	if known.IsValid() {
+		list = append(list, known)
+	}
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return list
+	}
+	for _, a := range addrs {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil && isPublic(prefix.Addr()) && prefix.Addr() != known {
+			list = append(list, prefix.Addr())
+		}
+	}
+	return list
+}
+
 func isPublic(ip netip.Addr) bool {
 	if !ip.IsGlobalUnicast() || ip.IsPrivate() {
 		return false

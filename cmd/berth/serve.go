@@ -125,6 +125,7 @@ func (d *daemon) moveIn(ctx context.Context, lock *os.File) (in *inside, err err
 		Engine:       d.considerate(engine),
 		Router:       d.routes,
 		Certificates: certificates,
+		Preflight:    certs.Preflight{Addresses: publicIPs(cfg.ip), Proxied: d.routes.Proxied},
 		Addresses:    pipeline.Addresses{IP: cfg.ip, HTTPSPort: d.doors.port(httpsDoor)},
 		Instance:     cfg.instance,
 		Temp:         cfg.path("sources"), // emptied at the start, so nobody else's
@@ -141,7 +142,7 @@ func (d *daemon) moveIn(ctx context.Context, lock *os.File) (in *inside, err err
 	if err := pipe.Repos.InstallHook(self, "--socket", cfg.socket); err != nil {
 		return in, err
 	}
-	if err := pipe.ApplyTrust(ctx); err != nil {
+	if err := errors.Join(pipe.ApplyTrust(ctx), pipe.ApplyOrderChecks(ctx)); err != nil {
 		return in, err
 	}
 	metrics := command.Metrics{Pipeline: pipe, Version: version, Started: d.started}
@@ -196,8 +197,12 @@ func certificates(ctx context.Context, cfg config, store *db.Store, routes *rout
 			return nil, fmt.Errorf("%s: no certificate in it", cfg.roots)
 		}
 	}
+	address := cfg.ip
+	if !isPublic(address) {
+		address = netip.Addr{} // no CA could see that it is ours
+	}
 	return certs.New(ctx, certs.Config{
-		Storage: store.Certificates(), ACME: account, Roots: roots, Serves: routes.Serves, Log: log,
+		Storage: store.Certificates(), ACME: account, Address: address, Roots: roots, Serves: routes.Serves, Log: log,
 		HTTPPort: doors.port(httpDoor), HTTPSPort: doors.port(httpsDoor),
 		Notify: func(ctx context.Context, e certs.Event) {
 			event := appliance.Event{Actor: "berth", Door: appliance.System, Action: "certificate:" + e.Kind, Detail: e.Host}

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -491,5 +492,39 @@ func TestADiskThatIsFullIsTold(t *testing.T) {
 	}
 	if l.Dropped() != 1 {
 		t.Errorf("%d dropped, want 1", l.Dropped())
+	}
+}
+
+// Many requests end while the log is written, read and forgotten.
+func TestEveryRecordIsWrittenOrCounted(t *testing.T) {
+	l := &router.AccessLog{MaxPart: 16 << 10}
+	r := logged(t, l)
+	ctx, cancel := context.WithCancel(t.Context())
+	running := make(chan error, 1)
+	go func() { running <- l.Run(ctx) }()
+	const visitors, each = 8, 300
+	var all sync.WaitGroup
+	for visitor := range visitors {
+		all.Go(func() {
+			for i := range each {
+				ask(r, fmt.Sprintf("/%d/%d", visitor, i))
+				if i%100 == 0 {
+					lines(t, l, "blog", 10)
+				}
+			}
+		})
+	}
+	all.Wait()
+	cancel()
+	if err := <-running; err != nil {
+		t.Fatal(err)
+	}
+
+	seen := map[string]bool{}
+	for _, e := range lines(t, l, "blog", 0) {
+		seen[e.Path] = true
+	}
+	if n := uint64(len(seen)) + l.Dropped(); n != visitors*each {
+		t.Errorf("%d different lines and %d dropped, want %d together", len(seen), l.Dropped(), visitors*each)
 	}
 }

@@ -2,6 +2,7 @@ package certs_test
 
 import (
 	"crypto/x509"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +54,58 @@ func TestAKillBetweenKeyAndCertificateIsHealed(t *testing.T) {
 	if err := verify(w.dial(blog), blog, ca.Issued); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestAKillIsHealedOfAWildcardAndAnAddressToo(t *testing.T) {
+	const wild = "*." + acmetest.Zone
+	w := newWorld(t, blog)
+	ca := acmetest.StartWith(t, acmetest.Options{HTTPPort: port(w.http), TLSPort: port(w.https), Profiles: shortlived})
+	w.address, w.acme.Profile = netip.MustParseAddr("127.0.0.1"), "shortlived"
+	w.acme.DNS, w.acme.Domain = updates(ca), acmetest.Zone
+	w.boot(ca)
+	w.untilPublic(wild)
+	w.untilPublic("127.0.0.1")
+	w.m.Close() // nothing is written any more
+	w.tear(wild)
+	w.tear("127.0.0.1")
+
+	w.boot(ca)
+	w.m.Manage(blog)
+
+	w.untilPublic(wild)
+	w.untilPublic("127.0.0.1")
+	if err := verify(w.dial(blog), blog, ca.Issued); err != nil {
+		t.Error(err)
+	}
+	if _, err := w.dialAddress(ca.Issued); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAWildcardIsRenewedBeforeItExpires(t *testing.T) {
+	const wild = "*." + acmetest.Zone
+	w := newWorld(t, blog)
+	ca := acmetest.StartWith(t, acmetest.Options{Life: 9 * time.Second})
+	w.acme.DNS, w.acme.Domain = updates(ca), acmetest.Zone
+	w.boot(ca)
+	w.m.Manage(blog)
+	w.untilPublic(blog)
+	w.event()
+	first := w.dial(blog).PeerCertificates[0]
+	if cannotBeReplaced(first) {
+		TestAWildcardIsRenewedBeforeItExpires(t)
+		return
+	}
+	w.until("a third of its life is left", func() bool { return time.Until(first.NotAfter) < 3*time.Second })
+
+	w.m.CheckRenewals(t.Context())
+
+	if e := w.event(); e != (certs.Event{Host: wild, Kind: certs.Renewed}) {
+		t.Errorf("told %+v, want renewed", e)
+	}
+	w.until("the new one is served to the app", func() bool {
+		return w.dial(blog).PeerCertificates[0].NotAfter.After(first.NotAfter) && verify(w.dial(blog), blog, ca.Issued) == nil
+	})
 }
 
 func TestARunningManagerRenews(t *testing.T) {

@@ -1,8 +1,11 @@
 package command_test
 
 import (
+	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -335,5 +338,36 @@ func TestMetricsAreServed(t *testing.T) {
 	}
 	if r := w.run(bob, "router:metrics"); !errors.Is(r.err, appliance.ErrDenied) {
 		t.Errorf("router:metrics of a member: %v", r.err)
+	}
+}
+
+func TestLogsOfTheRouterAreFollowed(t *testing.T) {
+	w := newWorld(t)
+	ctx, hangUp := context.WithCancel(t.Context())
+	defer hangUp()
+	in, out := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		err := w.Execute(ctx, &command.Session{Actor: bob, Stdin: strings.NewReader(""), Stdout: out, Stderr: io.Discard}, []string{"logs", "blog", "--router", "-t"})
+		out.CloseWithError(err)
+		ended <- err
+	}()
+	running := make(chan error, 1)
+	go func() { running <- w.Router.AccessLog.Run(ctx) }()
+
+	lines := bufio.NewScanner(in)
+	for _, path := range []string{"/first", "/second"} {
+		w.visit(path)
+
+		if !lines.Scan() || !strings.Contains(lines.Text(), `path="`+path+`"`) {
+			t.Fatalf("line = %q, %v, want that of %s", lines.Text(), lines.Err(), path)
+		}
+	}
+	hangUp()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("logs -t = %v, want that it ends when the person hangs up", err)
+	}
+	if err := <-running; err != nil {
+		t.Error(err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -86,7 +87,10 @@ func (s *shelf) write(service string, lines []byte) error {
 // last returns the part of a service that is written, open.
 func (s *shelf) last(service string) (*openPart, error) {
 	if f := s.open[service]; f != nil {
-		return f, nil
+		if f.isLinked() {
+			return f, nil
+		}
+		s.close(service)
 	}
 	if !isDirName(service) {
 		return nil, fmt.Errorf("%q cannot be the name of a directory", service)
@@ -121,6 +125,17 @@ func (s *shelf) last(service string) (*openPart, error) {
 	}
 	s.open[service] = &openPart{f, p}
 	return s.open[service], nil
+}
+
+// isLinked reports whether the file is where others find it: a person, or the
+// daemon that replaces this one, may have removed it.
+func (f *openPart) isLinked() bool {
+	info, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && stat.Nlink > 0
 }
 
 // endLine ends the last line of a file if a crash has left a part of one.

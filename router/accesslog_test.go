@@ -365,6 +365,24 @@ func TestTheLogGoesOnWhereAKilledDaemonWasInterrupted(t *testing.T) {
 	}
 }
 
+// As by an admin who wants the disk back, or by the daemon that replaces this
+// one, which has compressed what was full.
+func TestTheLogGoesOnWhenItsFilesAreTakenAway(t *testing.T) {
+	l := &router.AccessLog{}
+	r := logged(t, l)
+	ask(r, "/before")
+	lines(t, l, "blog", 0)
+	if err := os.RemoveAll(l.Dir); err != nil {
+		t.Fatal(err)
+	}
+
+	ask(r, "/after")
+
+	if list := lines(t, l, "blog", 0); len(list) != 1 || list[0].Path != "/after" {
+		t.Errorf("lines = %+v, want what came after", list)
+	}
+}
+
 func TestAFollowerIsShownWhatComes(t *testing.T) {
 	l := &router.AccessLog{MaxPart: 1 << 10}
 	r := logged(t, l)

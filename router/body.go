@@ -33,6 +33,7 @@ func (u *upload) begin(l *link) {
 	go func() {
 		defer close(u.done)
 		u.whole = u.copy(l)
+		u.x.asked.Store(time.Now().UnixNano())
 	}()
 }
 
@@ -50,6 +51,7 @@ func (u *upload) copy(l *link) bool {
 		// end of the line behind it.
 		n, err := req.Body.Read(b[room : len(b)-2])
 		u.x.in.Add(int64(n))
+		u.x.moved.Add(1)
 		piece := b[room : room+n]
 		if chunked && n > 0 {
 			size := strconv.AppendInt(head[:0], int64(n), 16)

@@ -114,11 +114,18 @@ func (c *conn) Read(b []byte) (int, error) {
 	}
 	c.isFirst = false
 	b[0] = c.first[0]
-	if len(b) == 1 || c.tls == nil {
-		return 1, nil
+	return 1 + c.already(b[1:]), nil
+}
+
+// already reads what TLS has decrypted already, without waiting for more.
+func (c *conn) already(b []byte) int {
+	if c.tls == nil || len(b) == 0 {
+		return 0
 	}
-	n, err := c.Conn.Read(b[1:]) // what TLS has decrypted already, at least
-	return 1 + n, err
+	c.cork.Dry = true
+	defer func() { c.cork.Dry = false }()
+	n, _ := c.Conn.Read(b) // what is wrong will be wrong again at the next read
+	return n
 }
 
 // limitReading has reading fail after d, more or less.

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/berthhq/berth/router/wire"
@@ -37,13 +38,12 @@ type answer struct {
 type incoming struct {
 	io.ReadCloser
 	conn  *conn
-	ended bool
+	ended atomic.Bool
 }
 
 func (i *incoming) Read(b []byte) (int, error) {
 	n, err := i.ReadCloser.Read(b)
-	if err == io.EOF && !i.ended {
-		i.ended = true
+	if err == io.EOF && !i.ended.Swap(true) {
 		i.conn.watchVisitor() // there is nothing more to read
 	}
 	return n, err
@@ -62,6 +62,7 @@ func (a *answer) run() (goesOn bool) {
 		}
 	}()
 	a.last = a.req.Close
+	a.conn.startWatch()
 	if a.req.Body != http.NoBody {
 		a.body = &incoming{ReadCloser: a.req.Body, conn: a.conn}
 		a.req.Body = a.body
@@ -73,7 +74,7 @@ func (a *answer) run() (goesOn bool) {
 	if a.upgraded {
 		return false
 	}
-	unread := a.body != nil && !a.body.ended
+	unread := a.body != nil && !a.body.ended.Load()
 	if unread && a.req.ContentLength >= 0 && a.req.ContentLength <= int64(a.conn.r.Buffered()) {
 		_, err := io.Copy(io.Discard, a.body)
 		unread = err != nil
@@ -140,6 +141,9 @@ func (a *answer) begin() {
 	if a.length < 0 && !a.bare {
 		a.chunked = a.req.ProtoAtLeast(1, 1)
 		a.last = a.last || !a.chunked
+	}
+	if a.body != nil && !a.body.ended.Load() && a.req.Header["Expect"] != nil {
+		a.last = true // nobody knows whether the body will come
 	}
 	if a.conn.entrance.closing.Load() || strings.EqualFold(a.header.Get("Connection"), "close") {
 		a.last = true

@@ -19,13 +19,24 @@ type watch struct {
 
 	mu   sync.Mutex
 	on   bool
-	gone func()
+	gone func() // called when the visitor hangs up
+	late func() // called when the request is a slow one
+	slow bool   // it is
 	r    *bufio.Reader
 	done chan struct{} // closed by the goroutine that reads; nil if none does
 }
 
-// watchVisitor begins to watch. Nobody may read from the connection until
-// endWatch.
+// startWatch is called when a request has come.
+func (c *conn) startWatch() {
+	if c.watch.timer == nil {
+		c.watch.timer = time.AfterFunc(watchAfter, c.look)
+		return
+	}
+	c.watch.timer.Reset(watchAfter)
+}
+
+// watchVisitor is called when all of the request has been read. Nobody may
+// read from the connection until endWatch.
 func (c *conn) watchVisitor() {
 	w := &c.watch
 	w.mu.Lock()
@@ -34,27 +45,31 @@ func (c *conn) watchVisitor() {
 		return
 	}
 	w.on, w.r = true, c.r
-	if w.timer == nil {
-		w.timer = time.AfterFunc(watchAfter, c.look)
-		return
+	if w.slow {
+		w.timer.Reset(watchAfter) // it has looked already, too early
 	}
-	w.timer.Reset(watchAfter)
 }
 
-// whenGone has f called when the visitor hangs up, as long as somebody
-// watches. The request's context ends then, too.
-func (c *conn) whenGone(f func()) {
+// slow has gone called when the visitor hangs up, as long as somebody watches,
+// and late when the request takes a while. The request's context ends when the
+// visitor hangs up, too.
+func (c *conn) slow(gone, late func()) {
 	w := &c.watch
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.gone = f
+	w.gone, w.late = gone, late
 }
 
 func (c *conn) look() {
 	w := &c.watch
 	w.mu.Lock()
+	w.slow = true
+	late := w.late
 	if !w.on || w.done != nil {
 		w.mu.Unlock()
+		if late != nil {
+			late()
+		}
 		return
 	}
 	done := make(chan struct{})
@@ -64,6 +79,9 @@ func (c *conn) look() {
 	w.mu.Unlock()
 
 	defer close(done)
+	if late != nil {
+		late()
+	}
 	if _, err := r.Peek(1); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		c.hungUp()
 	}
@@ -73,12 +91,8 @@ func (c *conn) look() {
 func (c *conn) endWatch() {
 	w := &c.watch
 	w.mu.Lock()
-	if !w.on {
-		w.mu.Unlock()
-		return
-	}
 	w.timer.Stop()
-	w.on = false
+	w.on, w.slow = false, false
 	done := w.done
 	w.done = nil
 	w.mu.Unlock()

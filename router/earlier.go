@@ -20,7 +20,7 @@ func (r *Router) SetPolicy(name string, p Policy) {
 	if reflect.DeepEqual(*old.wanted, p) {
 		return
 	}
-	next := r.newGeneration(Service{Name: name, Targets: old.addrs(), Policy: p}, &at.stats)
+	next := r.newGeneration(Service{Name: name, Targets: old.addrs(), Policy: p, Protocol: old.protocol}, &at.stats)
 	next.hold.Store(old.hold.Load())
 	next.earlier = old.unfinished()
 	at.now.Store(next)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,6 +16,10 @@ var (
 
 	// errGone says that the visitor has hung up.
 	errGone = errors.New("the visitor has gone")
+
+	// errLate says that the target, or the visitor, has been silent for
+	// longer than the policy has it.
+	errLate = errors.New("nothing has come for too long")
 )
 
 // An exchange is one request and its answer, from joining a generation to
@@ -30,6 +35,7 @@ type exchange struct {
 	target *target // has the request now; nil if none has
 	failed bool    // the target could not be reached or broke off
 	upload *upload // the request's body, on its way; nil if it has gone with the head
+	done   func()  // ends the context of a request by HTTP/2
 
 	mu         sync.Mutex
 	cause      error              // why it was stopped; nil if it was not
@@ -38,6 +44,11 @@ type exchange struct {
 	begun      bool               // the answer's head has been written
 	upgraded   *tunnel            // what it has become
 	ended      bool               // the visitor's connection is no longer ours
+	clock      *time.Timer        // ticks while a slow exchange goes on
+
+	asked    atomic.Int64 // when the request's body had been sent, in Unix nanoseconds; 0 while it is being sent
+	answered atomic.Bool  // the answer's head is there
+	moved    atomic.Int64 // pieces of bodies that have gone by
 
 	sight
 }
@@ -60,15 +71,25 @@ func (g *Generation) serve(w http.ResponseWriter, req *http.Request) {
 	uncut := context.AfterFunc(g.cutting, func() { x.stop(errCut) })
 	defer func() { x.end(!uncut()) }()
 	if x.own != nil {
-		x.own.conn.whenGone(x.visitorLeft)
+		x.own.conn.slow(x.visitorLeft, x.late)
 	} else {
 		defer context.AfterFunc(req.Context(), x.visitorLeft)()
+		defer time.AfterFunc(watchAfter, x.late).Stop()
 	}
 	if !x.makesSense() {
 		g.policy.page(x, x.w, senseless)
 		return
 	}
 	if g.policy.answer(x) {
+		return
+	}
+	if x.speaksHTTP2() {
+		res, err := x.askHTTP2()
+		if err != nil {
+			x.fail(err)
+			return
+		}
+		x.pass(res)
 		return
 	}
 	head := x.appendRequest(smalls.Get()[:0])
@@ -84,12 +105,18 @@ func (g *Generation) serve(w http.ResponseWriter, req *http.Request) {
 // end counts the exchange and has it leave its generation.
 func (x *exchange) end(wasCut bool) {
 	if x.own != nil {
-		x.own.conn.whenGone(nil)
+		x.own.conn.slow(nil, nil)
 	}
 	x.mu.Lock()
 	x.ended = true
+	if x.clock != nil {
+		x.clock.Stop()
+	}
 	x.mu.Unlock()
 	x.drop()
+	if x.done != nil {
+		x.done()
+	}
 	x.finishUpload()
 	x.at(nil)
 	switch {
@@ -110,6 +137,10 @@ func (x *exchange) end(wasCut bool) {
 // long as none has accepted a connection, it tries the others, and all of them
 // again.
 func (x *exchange) ask(head []byte) (*http.Response, error) {
+	return x.search(func(t *target) (*http.Response, error) { return x.try(t, head) })
+}
+
+func (x *exchange) search(try func(*target) (*http.Response, error)) (*http.Response, error) {
 	var giveUp time.Time
 	pause := 10 * time.Millisecond
 	var tried []*target
@@ -130,11 +161,11 @@ func (x *exchange) ask(head []byte) (*http.Response, error) {
 			tried = tried[:0]
 			continue
 		}
-		res, err := x.try(t, head)
+		res, err := try(t)
 		switch {
 		case err == nil:
 			x.gen.answered(t)
-		case x.stopped() == nil:
+		case x.stopped() == nil || x.stopped() == errLate:
 			x.gen.failed(t, err)
 		}
 		if _, dialing := errors.AsType[*dialError](err); !dialing || x.stopped() != nil {
@@ -231,6 +262,9 @@ func (x *exchange) talk(l *link, head []byte) (*http.Response, error) {
 	if !x.use(l) {
 		l.close()
 		return nil, x.stopped()
+	}
+	if x.upload == nil {
+		x.asked.Store(x.began.UnixNano())
 	}
 	if err := l.send(head, x.upload == nil); err != nil {
 		return nil, err

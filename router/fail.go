@@ -43,6 +43,9 @@ func pageFor(err, cause error) *page {
 	if cause == errTooLarge {
 		return tooLarge
 	}
+	if cause == errLate {
+		return timedOut
+	}
 	if cause != nil {
 		return cutOff
 	}

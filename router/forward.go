@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/net/http/httpguts"
 
@@ -54,7 +53,9 @@ func (x *exchange) appendRequest(b []byte) []byte {
 			b = appendField(b, name, value)
 		}
 	}
-	b = x.appendOrigin(b, host)
+	for _, f := range x.origin(host) {
+		b = appendField(b, f.name, f.value)
+	}
 	if protocol := upgradeTo(req); protocol != "" && x.own != nil {
 		b = append(b, "Connection: Upgrade\r\n"...)
 		b = appendField(b, "Upgrade", protocol)
@@ -81,42 +82,27 @@ func (x *exchange) appendRequest(b []byte) []byte {
 	return x.appendBody(b)
 }
 
-// appendOrigin appends what only we can know.
-func (x *exchange) appendOrigin(b []byte, host string) []byte {
-	req := x.req
-	client := ""
-	if x.from.addr.IsValid() {
-		client = x.from.addr.String()
-	}
-	b = appendField(b, "X-Forwarded-For", client)
-	b = appendField(b, "X-Forwarded-Host", host)
-	b = appendField(b, "X-Forwarded-Proto", x.from.proto)
-	b = appendField(b, "X-Forwarded-Port", cmp.Or(x.from.port, port(req)))
-	b = appendForwarded(b, client, host, x.from.proto)
-	b = appendField(b, "X-Request-Id", x.id)
-	b = append(b, "X-Request-Start: "...)
-	b = strconv.AppendInt(b, time.Now().UnixMilli(), 10)
-	return append(b, "\r\n"...)
-}
+// A line is one of a header.
+type line struct{ name, value string }
 
-// appendForwarded appends the field of RFC 7239.
-func appendForwarded(b []byte, client, host, proto string) []byte {
-	b = append(b, "Forwarded: for="...)
-	if client == "" {
-		client = "unknown"
+// origin is what only we can know. host is the request's, in ASCII.
+func (x *exchange) origin(host string) [7]line {
+	client, node := "unknown", "unknown"
+	if addr := x.from.addr; addr.IsValid() {
+		client = addr.String()
+		if node = client; addr.Is6() {
+			node = `"[` + client + `]"`
+		}
 	}
-	if strings.IndexByte(client, ':') >= 0 {
-		b = append(b, `"[`...)
-		b = append(b, client...)
-		b = append(b, `]"`...)
-	} else {
-		b = append(b, client...)
+	return [...]line{
+		{"X-Forwarded-For", client},
+		{"X-Forwarded-Host", host},
+		{"X-Forwarded-Proto", x.from.proto},
+		{"X-Forwarded-Port", cmp.Or(x.from.port, port(x.req))},
+		{"Forwarded", "for=" + node + `;host="` + host + `";proto=` + x.from.proto}, // RFC 7239
+		{"X-Request-Id", x.id},
+		{"X-Request-Start", strconv.FormatInt(x.began.UnixMilli(), 10)},
 	}
-	b = append(b, `;host="`...)
-	b = append(b, host...)
-	b = append(b, `";proto=`...)
-	b = append(b, proto...)
-	return append(b, "\r\n"...)
 }
 
 // hopByHop reports whether a header is about one connection, not about what

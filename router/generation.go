@@ -12,15 +12,16 @@ import (
 // A Generation is what one Swap put in place: a service's targets, and the
 // count of the requests that are under way on them.
 type Generation struct {
-	name    string
-	log     *slog.Logger
-	policy  *policy
-	wanted  *Policy                // what policy was made of
-	trust   *atomic.Pointer[trust] // the router's
-	stats   *stats                 // the service's, the same from generation to generation
-	targets atomic.Pointer[[]*target]
-	turn    atomic.Uint64 // where the search for a target starts
-	bench   sync.Mutex    // held while it is decided whether a target goes out
+	name     string
+	protocol string // Service.Protocol
+	log      *slog.Logger
+	policy   *policy
+	wanted   *Policy                // what policy was made of
+	trust    *atomic.Pointer[trust] // the router's
+	stats    *stats                 // the service's, the same from generation to generation
+	targets  atomic.Pointer[[]*target]
+	turn     atomic.Uint64 // where the search for a target starts
+	bench    sync.Mutex    // held while it is decided whether a target goes out
 
 	earlier []*Generation // on the same processes; see unfinished
 
@@ -38,7 +39,7 @@ type Generation struct {
 
 func (r *Router) newGeneration(s Service, stats *stats) *Generation {
 	g := &Generation{
-		name: s.Name, log: r.log, trust: &r.trust, stats: stats, idle: make(chan struct{}),
+		name: s.Name, protocol: s.Protocol, log: r.log, trust: &r.trust, stats: stats, idle: make(chan struct{}),
 	}
 	g.policy, g.wanted = r.ready(s.Policy)
 	g.cutting, g.cut = context.WithCancel(context.Background())

@@ -28,7 +28,7 @@ func (r *Router) Hold(name string, b Bounds) *Generation {
 		return nil
 	}
 	old := at.now.Load()
-	next := r.newGeneration(Service{Name: name, Policy: *old.wanted}, &at.stats)
+	next := r.newGeneration(Service{Name: name, Policy: *old.wanted, Protocol: old.protocol}, &at.stats)
 	next.hold.Store(&hold{bounds: b})
 	at.now.Store(next)
 	old.retire()

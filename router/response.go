@@ -55,6 +55,7 @@ func (x *exchange) inform(res *http.Response) {
 
 // pass passes on the answer.
 func (x *exchange) pass(res *http.Response) {
+	x.answered.Store(true)
 	x.firstByte = time.Since(x.began)
 	x.gen.policy.amend(x, res)
 	if res.StatusCode == http.StatusSwitchingProtocols {
@@ -89,6 +90,9 @@ func (x *exchange) passHead(res *http.Response) {
 		maps.Copy(x.w.Header(), res.Header)
 	}
 	if len(res.Trailer) > 0 {
+		if x.own != nil {
+			delete(x.own.header, "Content-Length") // a body whose length is told has no trailer
+		}
 		x.w.Header()["Trailer"] = []string{strings.Join(slices.Sorted(maps.Keys(res.Trailer)), ", ")}
 	}
 	x.w.WriteHeader(res.StatusCode)
@@ -97,10 +101,10 @@ func (x *exchange) passHead(res *http.Response) {
 // passBody copies the body, and holds nothing back when the target pauses. The
 // buffer is small as long as little comes at once.
 func (x *exchange) passBody(res *http.Response) error {
-	if res.Body == http.NoBody {
-		return nil
+	if res.Body == http.NoBody || res.ContentLength == 0 {
+		return nil // flushing now would make two frames of a head that is also the end
 	}
-	if x.link.r.Buffered() == 0 {
+	if x.link == nil || x.link.r.Buffered() == 0 {
 		// The target pauses already.
 		if err := x.flush(); err != nil {
 			return err
@@ -111,6 +115,7 @@ func (x *exchange) passBody(res *http.Response) error {
 	for {
 		b := buf.b
 		n, err := res.Body.Read(b)
+		x.moved.Add(1)
 		if n > 0 {
 			if _, err := x.w.Write(b[:n]); err != nil {
 				return err

@@ -21,6 +21,10 @@ type Service struct {
 	Hosts   []string
 	Targets []string // host:port; none means "no web process"
 	Policy  Policy
+
+	// Protocol is what the targets speak: HTTP/1.1, or HTTP2. gRPC gets to
+	// them by HTTP/2 in any case.
+	Protocol string
 }
 
 // Swap has s serve from now on, under its name and its hosts and no others,

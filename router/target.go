@@ -13,6 +13,8 @@ type target struct {
 	outstanding atomic.Int64 // requests that it has now
 	standing                 // whether it gets more
 
+	http2 multiplexed
+
 	mu      sync.Mutex
 	kept    []*link // that no request uses; the last one was used last
 	sweeper *time.Timer
@@ -92,6 +94,7 @@ func (t *target) sweep() {
 
 // closeIdle closes the kept connections that no request uses.
 func (t *target) closeIdle() {
+	t.http2.closeIdle()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, l := range t.kept {

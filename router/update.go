@@ -19,14 +19,14 @@ func (r *Router) Update(s Service) error {
 }
 
 // leads reports whether just the hosts of s lead to it already, under its
-// policy.
+// policy and by its protocol.
 func (r *Router) leads(s Service) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 
 	t := r.table.Load()
 	at := t.places.get(s.Name)
-	if at == nil || !reflect.DeepEqual(*at.now.Load().wanted, s.Policy) {
+	if at == nil || at.now.Load().protocol != s.Protocol || !reflect.DeepEqual(*at.now.Load().wanted, s.Policy) {
 		return false
 	}
 	m, err := t.moved(s, at)

@@ -136,3 +136,42 @@ func (l *link) stop() {
 func (l *link) close() {
 	_ = l.conn.Close() // nothing of it is wanted any more
 }
+
+// next waits for the target's next bytes and returns them in a buffer, which
+// done takes back.
+func (l *link) next() ([]byte, error) {
+	var b []byte
+	var n int
+	var err error
+	if l.r.Buffered() > 0 {
+		b = smalls.Get()
+		n, err = l.r.Read(b)
+		return b[:n], err
+	}
+	waiting := l.raw.Read(func(fd uintptr) bool {
+		b = buffers.Get()
+		n, err = syscall.Read(int(fd), b)
+		if err == syscall.EAGAIN || err == syscall.EINTR {
+			buffers.Put(b)
+			b = nil
+			return false
+		}
+		return true
+	})
+	switch {
+	case waiting != nil:
+		return nil, waiting
+	case err == nil && n == 0:
+		err = io.EOF
+	}
+	return b[:max(n, 0)], err
+}
+
+func (l *link) done(b []byte) {
+	switch cap(b) {
+	case readSize:
+		smalls.Put(b)
+	case copySize:
+		buffers.Put(b[:copySize])
+	}
+}

@@ -1,22 +1,28 @@
 package router
 
 import (
+	"errors"
 	"io"
+	"net"
 	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/berthhq/berth/router/wire"
 )
 
 // A tunnel is what a connection has become that was upgraded, to a WebSocket
 // say: bytes both ways.
 type tunnel struct {
-	x *exchange
-	l *link
-	c *conn
-}
+	x         *exchange
+	l         *link
+	c         *conn
+	websocket bool
 
-// stop ends it from outside. The exchange's mu is held.
-func (t *tunnel) stop() {
-	t.l.stop()
-	t.c.tcp.Close()
+	mu     sync.Mutex // held while something is written to the visitor
+	frames wire.Frames
+	bye    bool // the visitor has been told that it ends
 }
 
 // upgrade passes on that the target agrees, and then whatever is said.
@@ -28,8 +34,8 @@ func (x *exchange) upgrade(res *http.Response) {
 	x.own.conn.endWatch()
 	x.own.conn.dontLimitReading()
 	x.status = res.StatusCode
-	t := &tunnel{x, x.link, x.own.conn}
 	protocol := res.Header.Get("Upgrade")
+	t := &tunnel{x: x, l: x.link, c: x.own.conn, websocket: strings.EqualFold(protocol, "websocket")}
 	removeHopByHop(res.Header)
 	x.own.room()
 	x.own.out = appendStatus(x.own.out, x.req, res.StatusCode)
@@ -38,6 +44,9 @@ func (x *exchange) upgrade(res *http.Response) {
 	x.own.out = appendField(x.own.out, "Upgrade", protocol)
 	x.own.out = append(x.own.out, "\r\n"...)
 	x.own.upgraded = true
+	if x.own.FlushError() != nil {
+		return
+	}
 	x.mu.Lock()
 	x.begun = true
 	x.upgraded = t
@@ -45,9 +54,7 @@ func (x *exchange) upgrade(res *http.Response) {
 		t.stop()
 	}
 	x.mu.Unlock()
-	if x.own.FlushError() != nil {
-		return
-	}
+	x.late()
 	t.run()
 }
 
@@ -56,41 +63,133 @@ func (t *tunnel) run() {
 	up := make(chan struct{})
 	go func() {
 		defer close(up)
-		if _, err := io.Copy(targetsEnd{t}, t.c.r); err != nil {
+		if t.listen() != nil {
 			t.l.stop()
 			return
 		}
-		if half, ok := t.l.conn.(interface{ CloseWrite() error }); ok {
-			_ = half.CloseWrite() // it may be closed already
-		}
+		halfClose(t.l.conn)
 	}()
-	_, err := io.Copy(visitorsEnd{t}, t.l.r)
-	if err == nil {
-		if half, ok := t.c.Conn.(interface{ CloseWrite() error }); ok {
-			_ = half.CloseWrite() // as above
-		}
+	if t.speak() == nil {
+		halfClose(t.c.Conn)
 	} else {
-		t.c.tcp.Close()
+		t.hangUp()
 	}
 	<-up
 }
 
-// visitorsEnd is where the target's bytes go, and targetsEnd where the
-// visitor's do.
-type (
-	visitorsEnd struct{ *tunnel }
-	targetsEnd  struct{ *tunnel }
-)
-
-func (e visitorsEnd) Write(b []byte) (int, error) {
-	e.c.limitWriting()
-	n, err := e.c.Conn.Write(b)
-	e.x.out += int64(n)
-	return n, err
+// speak passes on what the target says, until it has said all it will say.
+// While it is silent there is no buffer.
+func (t *tunnel) speak() error {
+	for {
+		b, err := t.l.next()
+		if len(b) > 0 {
+			if err := t.tell(b); err != nil {
+				return err
+			}
+			t.x.out += int64(len(b))
+			t.x.moved.Add(1)
+		}
+		t.l.done(b)
+		if err != nil {
+			return endOf(err)
+		}
+	}
 }
 
-func (e targetsEnd) Write(b []byte) (int, error) {
-	n, err := e.l.conn.Write(b)
-	e.x.in.Add(int64(n))
-	return n, err
+func (t *tunnel) tell(b []byte) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.bye {
+		return net.ErrClosed
+	}
+	t.c.limitWriting()
+	t.c.cork.Hold()
+	_, err := t.c.Conn.Write(b)
+	if t.websocket {
+		t.frames.Pass(b)
+	}
+	return errors.Join(err, t.c.cork.Release())
+}
+
+// listen passes on what the visitor says, until they have said all they will
+// say.
+func (t *tunnel) listen() error {
+	c := t.c
+	if n := c.r.Buffered(); n > 0 {
+		b, _ := c.r.Peek(n) // cannot fail
+		if err := t.pass(b); err != nil {
+			return err
+		}
+		_, _ = c.r.Discard(n) // as above
+	}
+	c.free()
+	for {
+		n, err := c.Conn.Read(c.first[:])
+		if n > 0 {
+			b := smalls.Get()
+			b[0] = c.first[0]
+			err := t.pass(b[:1+c.already(b[1:])])
+			smalls.Put(b)
+			if err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			return endOf(err)
+		}
+	}
+}
+
+func (t *tunnel) pass(b []byte) error {
+	_, err := t.l.conn.Write(b)
+	t.x.in.Add(int64(len(b)))
+	t.x.moved.Add(1)
+	return err
+}
+
+// hangUp closes the visitor's side, unless they have been told that it ends:
+// then they do.
+func (t *tunnel) hangUp() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.bye {
+		t.c.tcp.Close()
+	}
+}
+
+// farewell is how long a visitor has to take our last word, and to answer it.
+const farewell = 200 * time.Millisecond
+
+// stop ends it from outside. The exchange's mu is held. A WebSocket gets a
+// close frame, if there is room for one: not in the middle of a frame, nor
+// before a visitor who does not read.
+func (t *tunnel) stop() {
+	if t.websocket && t.mu.TryLock() {
+		if t.frames.Between() {
+			_ = t.c.tcp.SetWriteDeadline(time.Now().Add(farewell)) // a connection that takes no limit is closed
+			_, err := t.c.Conn.Write(wire.GoingAway)
+			t.bye = err == nil
+		}
+		t.mu.Unlock()
+	}
+	t.l.stop()
+	if t.bye {
+		_ = t.c.tcp.SetReadDeadline(time.Now().Add(farewell)) // as above
+		return
+	}
+	t.c.tcp.Close()
+}
+
+// endOf is nil if err says that all has been said.
+func endOf(err error) error {
+	if err == io.EOF {
+		return nil
+	}
+	return err
+}
+
+func halfClose(conn net.Conn) {
+	if half, ok := conn.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite() // it may be closed already
+	}
 }

@@ -11,8 +11,30 @@ import (
 type Cork struct {
 	net.Conn
 
+	// Dry has Read return ErrDry instead of waiting for the network, so that
+	// what TLS has decrypted already can be had, and no more. Only the
+	// goroutine that reads may set it.
+	Dry bool
+
 	mu   sync.Mutex
 	held *[]byte // what is held back; nil if nothing is
+}
+
+// ErrDry says that there is nothing to read at the moment. TLS goes on after
+// it, because it says that it is temporary.
+var ErrDry net.Error = dry{}
+
+type dry struct{}
+
+func (dry) Error() string   { return "nothing to read at the moment" }
+func (dry) Timeout() bool   { return false }
+func (dry) Temporary() bool { return true }
+
+func (c *Cork) Read(b []byte) (int, error) {
+	if c.Dry {
+		return 0, ErrDry
+	}
+	return c.Conn.Read(b)
 }
 
 var helds = sync.Pool{New: func() any { b := make([]byte, 0, 72<<10); return &b }}

@@ -33,9 +33,11 @@ func (s *switching) begin(r *router.Router, app appliance.AppName) {
 // report tells what became of the requests of the switch: "214 requests during
 // the switch, 0 failed".
 func (s *switching) report(now router.Stats) string {
-	text := fmt.Sprintf("%s during the switch, %d failed", count(int(now.Requests-s.before.Requests), "request"), int(now.Failed-s.before.Failed)-s.cut)
+	// Some that were cut may not have left yet, and so not be counted.
+	failed := max(0, int(now.Failed-s.before.Failed)-s.cut)
+	text := fmt.Sprintf("%s during the switch, %d failed", count(int(now.Requests-s.before.Requests), "request"), failed)
 	if s.cut > 0 {
-		text += fmt.Sprintf(", %d cut after %s", s.cut, drain)
+		text += fmt.Sprintf(", %d cut", s.cut)
 	}
 	return text
 }

@@ -25,6 +25,7 @@ type config struct {
 	ip       netip.Addr // the machine's public address; the zero Addr: look for it; a loopback one: it has none
 	docker   string     // where Docker listens; its usual place if ""
 	metrics  string     // an address to tell Prometheus at; none if ""
+	resolver string     // the name server that is asked whether a change of the DNS has arrived; the system's if ""
 	roots    string     // a PEM file of what signs the ACME directory's certificate; the system's if ""
 	binary   string     // the berth that goes into the stack; this one if ""
 }
@@ -52,6 +53,7 @@ func parseConfig(args []string, getenv func(string) string) (config, []string, e
 	fs.StringVar(&ip, "ip", getenv("BERTH_IP"), "the machine's public address")
 	fs.StringVar(&c.docker, "docker", cmp.Or(getenv("BERTH_DOCKER_HOST"), getenv("DOCKER_HOST")), "where Docker listens")
 	fs.StringVar(&c.roots, "acme-roots", getenv("BERTH_ACME_ROOTS"), "PEM file to trust the ACME directory by")
+	fs.StringVar(&c.resolver, "resolver", getenv("BERTH_RESOLVER"), "name server (192.0.2.1:53) to ask about the DNS of certificates")
 	fs.StringVar(&c.binary, "stack-binary", getenv("BERTH_STACK_BINARY"), "the berth binary to put into the stack")
 	if err := fs.Parse(args); err != nil {
 		return c, nil, err

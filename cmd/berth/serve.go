@@ -201,8 +201,12 @@ func certificates(ctx context.Context, cfg config, store *db.Store, routes *rout
 	if !isPublic(address) {
 		address = netip.Addr{} // no CA could see that it is ours
 	}
+	var resolvers []string
+	if cfg.resolver != "" {
+		resolvers = []string{cfg.resolver}
+	}
 	return certs.New(ctx, certs.Config{
-		Storage: store.Certificates(), ACME: account, Address: address, Roots: roots, Serves: routes.Serves, Log: log,
+		Storage: store.Certificates(), ACME: account, Address: address, Resolvers: resolvers, Roots: roots, Serves: routes.Serves, Log: log,
 		HTTPPort: doors.port(httpDoor), HTTPSPort: doors.port(httpsDoor),
 		Notify: func(ctx context.Context, e certs.Event) {
 			event := appliance.Event{Actor: "berth", Door: appliance.System, Action: "certificate:" + e.Kind, Detail: e.Host}

@@ -96,7 +96,10 @@ func (m *Manager) beginChecks() {
 
 // ConfigurePreflight changes what is checked before orders from now on: with
 // nil, the ledger only.
-func (m *Manager) ConfigurePreflight(p *Preflight) { m.flight.Store(p) }
+func (m *Manager) ConfigurePreflight(p *Preflight) {
+	m.flight.Store(p)
+	m.reports.clear()
+}
 
 const (
 	// preflightTime is how long a check may take.
@@ -132,6 +135,12 @@ func (r *reports) put(host string, report Report) {
 		r.last = map[string]dated{}
 	}
 	r.last[host] = dated{report, time.Now()}
+}
+
+func (r *reports) clear() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.last)
 }
 
 func (r *reports) forget(host string) {

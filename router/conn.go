@@ -22,6 +22,9 @@ const (
 	// slowly than that is not there for the answer.
 	writeTimeout = 2 * time.Minute
 
+	// leaving is how long the visitor of an idle connection has to close it, too.
+	leaving = 500 * time.Millisecond
+
 	// slack is by how much a limit may be late, so that not every request
 	// has to set it anew.
 	slack = 10 * time.Second
@@ -51,7 +54,8 @@ type conn struct {
 // What a connection is doing, for who wants to close it without breaking
 // anything off.
 const (
-	connIdle int32 = iota
+	connIdle     int32 = iota
+	connIdleLong       // closeIdle has seen it idle
 	connBusy
 	connClosing
 )
@@ -78,7 +82,7 @@ func (c *conn) serve() {
 func (c *conn) await() bool {
 	if c.r != nil {
 		// More has come already.
-		return c.state.CompareAndSwap(connIdle, connBusy)
+		return c.begin()
 	}
 	c.limitReading(idleTimeout)
 	// TLS keeps the rest of what it has decrypted.
@@ -88,7 +92,27 @@ func (c *conn) await() bool {
 	c.isFirst = true
 	c.r = readers.Get().(*bufio.Reader)
 	c.r.Reset(c)
-	return c.state.CompareAndSwap(connIdle, connBusy)
+	return c.begin()
+}
+
+// begin reports whether a request may begin.
+func (c *conn) begin() bool {
+	return c.state.CompareAndSwap(connIdle, connBusy) || c.state.CompareAndSwap(connIdleLong, connBusy)
+}
+
+// part takes leave of a visitor who has not sent anything for a while: ours is
+// the first word, and the connection is closed when the visitor has heard it.
+func (c *conn) part(tcp net.Conn) {
+	defer tcp.Close()
+	if secure, ok := c.Conn.(*tls.Conn); ok {
+		_ = secure.CloseWrite() // as with what follows, the visitor may have gone
+		_ = c.cork.Release()
+	}
+	if half, ok := tcp.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+	// Its serve reads the visitor's answer, and returns.
+	pauseFor(c.ctx, leaving)
 }
 
 // rest is called between two requests.

@@ -28,10 +28,12 @@ type entrance struct {
 	log      *slog.Logger
 	http2    *http2Door
 
-	closing atomic.Bool
+	closing atomic.Bool // no new connection is accepted, and no request begins after another
 	running sync.WaitGroup
+	open    atomic.Int64 // connections that have been accepted
 
-	mu    sync.Mutex
+	mu    sync.Mutex         // guards the fields below
+	over  bool               // what there still is, is broken off
 	conns map[net.Conn]*conn // nil for what does not speak HTTP/1.1, or not yet
 }
 
@@ -40,9 +42,8 @@ func newEntrance(base context.Context, l net.Listener, h http.Handler, config *t
 	if h == nil {
 		e.handler = http.NotFoundHandler()
 	}
-	e.http2 = newHTTP2Door(base, l, e.handler, log)
-	e.running.Add(1)                                           // for serve
-	e.running.Go(func() { _ = e.http2.server.Serve(e.http2) }) // it ends with the entrance
+	e.http2 = newHTTP2Door(e.handler, log)
+	e.running.Add(1) // for serve
 	return e
 }
 
@@ -52,10 +53,7 @@ func (e *entrance) serve() error {
 	pause := 5 * time.Millisecond
 	for {
 		tcp, err := e.listener.Accept()
-		if e.closing.Load() {
-			if err == nil {
-				tcp.Close()
-			}
+		if err != nil && e.closing.Load() {
 			return nil
 		}
 		if err != nil {
@@ -71,18 +69,17 @@ func (e *entrance) serve() error {
 			return err
 		}
 		pause = 5 * time.Millisecond
-		e.running.Go(func() { e.welcome(tcp) })
+		e.open.Add(1)
+		e.running.Go(func() {
+			defer e.open.Add(-1)
+			e.welcome(tcp)
+		})
 	}
 }
 
 // welcome serves a connection to its end.
 func (e *entrance) welcome(tcp net.Conn) {
-	handedOn := false
-	defer func() {
-		if !handedOn {
-			tcp.Close()
-		}
-	}()
+	defer tcp.Close()
 	if !e.enter(tcp, nil) {
 		return
 	}
@@ -101,7 +98,7 @@ func (e *entrance) welcome(tcp net.Conn) {
 		c.Conn, c.tls = secure, &state
 		switch state.NegotiatedProtocol {
 		case "h2":
-			handedOn = e.http2.enter(secure)
+			e.http2.serve(ctx, secure)
 			return
 		case "", "http/1.1", "http/1.0":
 		default:
@@ -145,7 +142,7 @@ func looksLikeHTTP(b [5]byte) bool {
 func (e *entrance) enter(tcp net.Conn, c *conn) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.closing.Load() {
+	if e.over {
 		return false
 	}
 	e.conns[tcp] = c
@@ -159,12 +156,12 @@ func (e *entrance) leave(tcp net.Conn) {
 }
 
 // shutdown lets requests under way end until ctx does, and then ends them. It
-// returns when no connection is left.
+// returns when no connection is left. No request is lost that a visitor has
+// sent: connections on which nothing happens are closed only after all had a
+// moment to hear that they should send the next one elsewhere.
 func (e *entrance) shutdown(ctx context.Context) {
-	e.mu.Lock()
 	e.closing.Store(true)
-	e.mu.Unlock()
-	// It may be closed already.
+	// It may be closed already. Whoever else has the socket goes on with it.
 	_ = e.listener.Close()
 	ended := make(chan struct{})
 	go func() {
@@ -172,16 +169,25 @@ func (e *entrance) shutdown(ctx context.Context) {
 		e.running.Wait()
 	}()
 	e.closeIdle()
-	if e.http2.server.Shutdown(ctx) != nil {
-		// That its connections are closed already is all that can go wrong.
-		_ = e.http2.server.Close()
+	for begun := time.Now(); e.open.Load() > 0 && time.Since(begun) < lingering && pauseFor(ctx, lingering/50); {
+		e.http2.sayGoodbye()
 	}
-	select {
-	case <-ended:
-		return
-	case <-ctx.Done():
+	e.http2.shutdown(ctx)
+	turn := time.NewTicker(lingering)
+	defer turn.Stop()
+	for {
+		e.closeIdle()
+		select {
+		case <-ended:
+			return
+		case <-turn.C:
+			continue
+		case <-ctx.Done():
+		}
+		break
 	}
 	e.mu.Lock()
+	e.over = true
 	for tcp := range e.conns {
 		tcp.Close()
 	}
@@ -189,14 +195,27 @@ func (e *entrance) shutdown(ctx context.Context) {
 	<-ended
 }
 
-// closeIdle closes the connections that have no request. The others end with
-// theirs.
+func pauseFor(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// closeIdle closes the connections that have had no request since it was
+// called the last time. The others end with theirs.
 func (e *entrance) closeIdle() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for tcp, c := range e.conns {
-		if c != nil && c.state.CompareAndSwap(connIdle, connClosing) {
-			tcp.Close()
+		switch {
+		case c == nil:
+		case c.state.CompareAndSwap(connIdleLong, connClosing):
+			e.running.Go(func() { c.part(tcp) })
+		default:
+			c.state.CompareAndSwap(connIdle, connIdleLong)
 		}
 	}
 }

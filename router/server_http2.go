@@ -4,31 +4,30 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
-	"net"
 	"net/http"
 	"sync"
 	"time"
+
+	"golang.org/x/net/http2"
 )
 
-// An http2Door serves the connections on which visitors have chosen HTTP/2. It
-// is net/http's own, which gets no other connection, and each only after its
-// handshake.
+// An http2Door serves the connections on which visitors have chosen HTTP/2,
+// each after its handshake.
 type http2Door struct {
-	server *http.Server
-	conns  chan net.Conn
-	closed chan struct{}
-	close  sync.Once
-	addr   net.Addr
+	server *http.Server // its settings; it serves nothing itself
+	http2  *http2.Server
+
+	mu    sync.Mutex // guards the field below
+	conns map[*lastWord]bool
 }
 
 // newHTTP2Door has no time limit for bodies: an upload takes as long as it
 // takes, and an event stream does not end.
-func newHTTP2Door(base context.Context, l net.Listener, h http.Handler, log *slog.Logger) *http2Door {
-	return &http2Door{
-		addr: l.Addr(), conns: make(chan net.Conn), closed: make(chan struct{}),
+func newHTTP2Door(h http.Handler, log *slog.Logger) *http2Door {
+	d := &http2Door{
+		http2: &http2.Server{}, conns: map[*lastWord]bool{},
 		server: &http.Server{
 			Handler:        h,
-			BaseContext:    func(net.Listener) context.Context { return base },
 			IdleTimeout:    idleTimeout,
 			MaxHeaderBytes: 64 << 10,
 			ErrorLog:       debugLog(log),
@@ -40,31 +39,45 @@ func newHTTP2Door(base context.Context, l net.Listener, h http.Handler, log *slo
 			},
 		},
 	}
+	// It refuses settings of TLS only, and there are none.
+	_ = http2.ConfigureServer(d.server, d.http2)
+	return d
 }
 
-// enter reports whether the connection is the door's now.
-func (d *http2Door) enter(conn *tls.Conn) bool {
-	select {
-	case d.conns <- conn:
-		return true
-	case <-d.closed:
-		return false
+// serve serves a connection to its end.
+func (d *http2Door) serve(ctx context.Context, conn *tls.Conn) {
+	g := &lastWord{Conn: conn}
+	d.enter(g)
+	defer d.leave(g)
+	d.http2.ServeConn(g, &http2.ServeConnOpts{Context: ctx, BaseConfig: d.server, Handler: d.server.Handler})
+}
+
+func (d *http2Door) enter(g *lastWord) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.conns[g] = true
+}
+
+func (d *http2Door) leave(g *lastWord) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.conns, g)
+}
+
+// sayGoodbye asks visitors to begin nothing new on their connections. What
+// they have sent before they hear it is answered.
+func (d *http2Door) sayGoodbye() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for g := range d.conns {
+		g.say()
 	}
 }
 
-// Accept is how net/http gets the next connection.
-func (d *http2Door) Accept() (net.Conn, error) {
-	select {
-	case conn := <-d.conns:
-		return conn, nil
-	case <-d.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (d *http2Door) Addr() net.Addr { return d.addr }
-
-func (d *http2Door) Close() error {
-	d.close.Do(func() { close(d.closed) })
-	return nil
+// shutdown ends every connection when the requests that have come on it by now
+// are answered. What comes later is not looked at, and visitors know that.
+func (d *http2Door) shutdown(ctx context.Context) {
+	// Without listeners and connections of its own all that it does is to
+	// tell http2.
+	_ = d.server.Shutdown(ctx)
 }

@@ -157,8 +157,17 @@ func sendFiles(c *net.UnixConn, text []byte, files []*os.File) error {
 		}
 		rights = unix.UnixRights(fds...)
 	}
-	_, _, err := c.WriteMsgUnix(text, rights, nil)
-	return err
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	// Not WriteMsgUnix, which refuses to write to a socket that is connected.
+	var sent error
+	err = raw.Write(func(fd uintptr) bool {
+		_, sent = unix.SendmsgN(int(fd), text, rights, nil, unix.MSG_NOSIGNAL)
+		return !errors.Is(sent, unix.EAGAIN)
+	})
+	return errors.Join(err, sent)
 }
 
 // receiveFiles receives a datagram, the files attached to it, and, on a socket

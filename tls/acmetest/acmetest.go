@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -77,6 +78,9 @@ func StartWith(t testing.TB, options Options) *Server {
 	// The server reads its settings from the environment of the process.
 	t.Setenv("PEBBLE_VA_NOSLEEP", "1")
 	t.Setenv("PEBBLE_AUTHZREUSE", "0") // challenge every order
+	if os.Getenv("PEBBLE_WFE_NONCEREJECT") == "" {
+		t.Setenv("PEBBLE_WFE_NONCEREJECT", "0") // but in tests of that
+	}
 	if options.Log == nil {
 		shown := new(buffer)
 		options.Log = shown
@@ -125,7 +129,7 @@ func New(options Options) (*Server, error) {
 		s.ocsp.certify(authority)
 	}
 	validator := va.New(logger, options.HTTPPort, options.TLSPort, false, dns.address, store)
-	pebble := wfe.New(logger, store, validator, authority, []string{"pebble.letsencrypt.org"}, false, len(options.EAB) > 0, 1, 1)
+	pebble := wfe.New(logger, store, validator, authority, []string{"pebble.letsencrypt.org"}, false, len(options.EAB) > 0, 0, 0)
 	s.pebble = pebble.Handler()
 	if s.newOrder, err = newOrderPath(s.pebble); err != nil {
 		dns.close()

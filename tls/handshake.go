@@ -74,7 +74,11 @@ func (m *Manager) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, err
 		}
 		return &cert.Certificate, nil
 	}
-	return m.local.leaf(m.localName(name))
+	cert, err := m.local.leaf(m.localName(name))
+	if err == nil {
+		m.shown.put(name, cert, epoch, now)
+	}
+	return cert, err
 }
 
 // localName is what the local CA certifies for name: the wildcard by which it

@@ -48,6 +48,7 @@ type conn struct {
 
 	readBy, writeBy time.Time // the limits set
 	watch           watch
+	tunnel          atomic.Pointer[tunnel] // what it has become, if it was upgraded
 	state           atomic.Int32
 }
 

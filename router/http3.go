@@ -49,7 +49,7 @@ func (s *Server) advertise(h http.Handler) http.Handler {
 // serveQUIC serves HTTP/3 until ctx is done, and returns nil then, after the
 // requests under way have ended or Grace has passed. It returns at once if
 // there is no socket for it.
-func (s *Server) serveQUIC(ctx context.Context) error {
+func (s *Server) serveQUIC(ctx context.Context, h http.Handler) error {
 	if s.UDP == nil {
 		return nil
 	}
@@ -74,7 +74,7 @@ func (s *Server) serveQUIC(ctx context.Context) error {
 	defer ln.Close()
 	var requests counted
 	server := &http3.Server{
-		Handler:        requests.of(s.Secure),
+		Handler:        requests.of(h),
 		MaxHeaderBytes: 64 << 10,
 		IdleTimeout:    2 * time.Minute,
 		Logger:         s.Log,
@@ -86,6 +86,8 @@ func (s *Server) serveQUIC(ctx context.Context) error {
 		return fmt.Errorf("HTTP/3: %w", errors.Join(err, server.Close()))
 	case <-ctx.Done():
 	}
+	// Who begins a handshake now does so with whoever reads the socket next.
+	s.UDP.deaf.Store(true)
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Grace)
 	defer cancel()
 	select {

@@ -37,6 +37,8 @@ type QUICSocket struct {
 	before atomic.Pointer[before]
 	rest   atomic.Pointer[net.UnixConn] // what the process after us passes on; nil while we read the socket
 
+	deaf atomic.Bool // to those who have no connection yet
+
 	reading sync.Mutex // held while the socket is read
 }
 
@@ -150,12 +152,15 @@ func (s *QUICSocket) ReadBatch(ms []ipv4.Message, flags int) (int, error) {
 		if err != nil && s.rest.Load() != nil {
 			continue
 		}
-		b := s.before.Load()
-		if b == nil {
+		b, deaf := s.before.Load(), s.deaf.Load()
+		if b == nil && !deaf {
 			return n, err
 		}
 		for i := range ms[:max(n, 0)] {
-			if b.owns(ms[i].Buffers[0][:ms[i].N]) {
+			if deaf && begins(ms[i].Buffers[0][:ms[i].N], s.tag) {
+				ms[i].N = 0
+			}
+			if b != nil && b.owns(ms[i].Buffers[0][:ms[i].N]) {
 				if !b.pass(&ms[i]) {
 					s.before.CompareAndSwap(b, nil)
 				}
@@ -190,19 +195,29 @@ func (s *QUICSocket) readRest(rest *net.UnixConn, ms []ipv4.Message) (int, error
 	}
 }
 
-// owns tells whether a packet is of a connection of that process.
-func (b *before) owns(packet []byte) bool {
-	var id []byte
+// begins tells whether a packet is of somebody who has no connection yet: such
+// a one does not know our tag.
+func begins(packet []byte, tag []byte) bool {
+	return len(packet) > 0 && packet[0]&0x80 != 0 && !bytes.HasPrefix(connection(packet), tag)
+}
+
+// connection returns the name that a packet calls its connection by, and what
+// follows; nothing if it can be none of ours.
+func connection(packet []byte) []byte {
 	switch {
 	case len(packet) < 1+idLen:
-		return false
+		return nil
 	case packet[0]&0x80 == 0: // a short header: what has been said before says how long a name is
-		id = packet[1:]
+		return packet[1:]
 	case len(packet) < 6+idLen || packet[5] != idLen:
-		return false
-	default:
-		id = packet[6:]
+		return nil
 	}
+	return packet[6:]
+}
+
+// owns tells whether a packet is of a connection of that process.
+func (b *before) owns(packet []byte) bool {
+	id := connection(packet)
 	for _, tag := range b.tags {
 		if bytes.HasPrefix(id, tag) {
 			return true

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,7 +21,14 @@ type Server struct {
 	Plain       http.Handler
 	Secure      http.Handler
 	Grace       time.Duration // for requests under way when ctx is done
-	Log         *slog.Logger
+
+	// Alone tells, when ctx is done, whether nobody else accepts what comes
+	// meanwhile. All who come then wait, so it has to be short: everything is
+	// served on until what takes long has ended, and only then is nobody let
+	// in any more. nil is never.
+	Alone func() bool
+
+	Log *slog.Logger
 }
 
 // Serve serves until ctx is done, and returns nil then, after the requests
@@ -33,11 +41,12 @@ func (s *Server) Serve(ctx context.Context) error {
 	var running sync.WaitGroup
 	var entrances []*entrance
 	stopped := make(chan error, 2)
+	var requests underWay
 	serve := func(h http.Handler, l net.Listener, config *tls.Config) {
 		if l == nil {
 			return
 		}
-		e := newEntrance(base, l, h, config, s.Log)
+		e := newEntrance(base, l, requests.counting(h), config, s.Log)
 		entrances = append(entrances, e)
 		running.Go(func() { stopped <- e.serve() })
 	}
@@ -48,7 +57,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	quicCtx, stopQUIC := context.WithCancel(ctx)
 	defer stopQUIC()
 	running.Go(func() {
-		if err := s.serveQUIC(quicCtx); err != nil && s.Log != nil {
+		if err := s.serveQUIC(quicCtx, requests.counting(s.Secure)); err != nil && s.Log != nil {
 			// Visitors have the other ways in.
 			s.Log.Error("serve", "err", err)
 		}
@@ -59,7 +68,16 @@ func (s *Server) Serve(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-stopped:
 	}
+	alone := err == nil && s.Alone != nil && s.Alone()
+	if alone {
+		requests.awaitOld(s.Grace)
+	}
 	stopQUIC()
+	if alone {
+		for _, e := range entrances {
+			e.endTunnels()
+		}
+	}
 	s.shutdown(context.WithoutCancel(ctx), entrances)
 	running.Wait()
 	return err
@@ -73,6 +91,42 @@ func (s *Server) shutdown(ctx context.Context, entrances []*entrance) {
 		closing.Go(func() { e.shutdown(ctx) })
 	}
 	closing.Wait()
+}
+
+// underWay counts requests, apart from those that never end by themselves: the
+// ones that ask for a WebSocket.
+type underWay struct {
+	turn atomic.Int32
+	n    [2]atomic.Int64 // of even and odd turns
+}
+
+func (u *underWay) counting(h http.Handler) http.Handler {
+	if h == nil {
+		return nil
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if len(req.Header["Upgrade"]) == 0 {
+			n := &u.n[u.turn.Load()&1]
+			n.Add(1)
+			defer n.Add(-1)
+		}
+		h.ServeHTTP(w, req)
+	})
+}
+
+// awaitOld returns when what was under way when it was called has ended, or
+// after limit.
+func (u *underWay) awaitOld(limit time.Duration) {
+	old := &u.n[(u.turn.Add(1)-1)&1]
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.After(limit); old.Load() > 0; {
+		select {
+		case <-tick.C:
+		case <-end:
+			return
+		}
+	}
 }
 
 // debugLog is for what net/http has to say: the misdeeds of visitors, mostly.

@@ -186,6 +186,13 @@ func (e *entrance) shutdown(ctx context.Context) {
 		}
 		break
 	}
+	// Those who speak WebSocket are told; there is a moment for that.
+	e.endTunnels()
+	select {
+	case <-ended:
+		return
+	case <-time.After(2 * farewell):
+	}
 	e.mu.Lock()
 	e.over = true
 	for tcp := range e.conns {
@@ -193,6 +200,20 @@ func (e *entrance) shutdown(ctx context.Context) {
 	}
 	e.mu.Unlock()
 	<-ended
+}
+
+// endTunnels ends what connections have become that were upgraded.
+func (e *entrance) endTunnels() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, c := range e.conns {
+		if c == nil {
+			continue
+		}
+		if t := c.tunnel.Load(); t != nil {
+			e.running.Go(func() { t.x.stop(errCut) })
+		}
+	}
 }
 
 func pauseFor(ctx context.Context, d time.Duration) bool {

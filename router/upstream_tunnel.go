@@ -50,6 +50,7 @@ func (x *exchange) upgrade(res *http.Response) {
 	x.mu.Lock()
 	x.begun = true
 	x.upgraded = t
+	t.c.tunnel.Store(t)
 	if x.cause != nil {
 		t.stop()
 	}

@@ -44,6 +44,7 @@ type daemon struct {
 	plain      handler
 
 	quic     *router.QUICSocket // nil without HTTP/3
+	replaced atomic.Bool        // a successor serves
 	control  io.Closer
 	requests chan request
 }
@@ -73,8 +74,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	if err = d.announce(ctx, quit); err != nil {
 		err = errors.Join(err, in.close())
 	} else {
-		var replaced bool
-		if replaced, err = d.live(ctx, in, ended, quit); !replaced && d.manager.socket == "" {
+		if err = d.live(ctx, in, ended, quit); !d.replaced.Load() && d.manager.socket == "" {
 			defer os.Remove(d.doors.local)
 		}
 	}
@@ -141,6 +141,7 @@ func (d *daemon) front() (*router.Server, error) {
 	}
 	return &router.Server{
 		HTTP: d.routes.Listener(plain), HTTPS: d.routes.Listener(secure), UDP: d.quic, TLS: d.tls(), Grace: grace, Log: d.log,
+		Alone: func() bool { return !d.replaced.Load() },
 		Plain: &d.plain, Secure: d.routes,
 	}, nil
 }
@@ -214,7 +215,7 @@ func (d *daemon) announce(ctx context.Context, quit <-chan struct{}) error {
 
 // live runs the inside until ctx is done, and then closes it; or until a
 // successor has taken it.
-func (d *daemon) live(ctx context.Context, in *inside, ended chan error, quit chan struct{}) (replaced bool, err error) {
+func (d *daemon) live(ctx context.Context, in *inside, ended chan error, quit chan struct{}) error {
 	defer close(quit)
 	for {
 		next, r, err := d.liveIn(ctx, in, ended)
@@ -222,11 +223,11 @@ func (d *daemon) live(ctx context.Context, in *inside, ended chan error, quit ch
 			if next != nil {
 				next.end(err)
 			}
-			return false, err
+			return err
 		}
 		if err = d.give(ctx, next); err == nil {
 			r.answer(answer{Done: true, PID: next.pid()})
-			return true, nil
+			return nil
 		}
 		d.log.ErrorContext(ctx, "the new berth does not serve: this one goes on", "err", err)
 		var again error
@@ -238,7 +239,7 @@ func (d *daemon) live(ctx context.Context, in *inside, ended chan error, quit ch
 		}
 		r.answer(answer{Done: true, Error: err.Error(), PID: os.Getpid()})
 		if again != nil {
-			return false, again
+			return again
 		}
 	}
 }
@@ -325,6 +326,7 @@ func (d *daemon) give(ctx context.Context, next *successor) error {
 			d.log.WarnContext(ctx, "forget the copy of the store", "err", err)
 		}
 	}
+	d.replaced.Store(true)
 	d.log.InfoContext(ctx, "replaced", "by", next.pid(), "version", next.version)
 	// From here on it is the other one that the manager watches.
 	if err := d.manager.say(fmt.Sprintf("MAINPID=%d", next.pid())); err != nil {

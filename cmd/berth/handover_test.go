@@ -14,9 +14,13 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
+	"golang.org/x/net/websocket"
+
+	"github.com/berthhq/berth/appliance/await"
 )
 
 // The ways in which a daemon is replaced, each with what starts it in real
@@ -87,7 +91,9 @@ func TestNoRequestIsLostWhenTheDaemonIsReplaced(t *testing.T) {
 				if now := m.pid(t); now == before {
 					t.Fatalf("process %d serves still", now)
 				}
-				if !r.waits { // what was under way goes on beside the new one
+				if r.waits {
+					wantGoingAway(t, socket)
+				} else { // what was under way goes on beside the new one
 					echo(t, socket, "still here")
 					upload.finish(t)
 				}
@@ -95,6 +101,21 @@ func TestNoRequestIsLostWhenTheDaemonIsReplaced(t *testing.T) {
 				m.everybodyAsks(t, all)
 			}
 		})
+	}
+}
+
+// wantGoingAway checks that the next frame says 1001.
+func wantGoingAway(t *testing.T, c *websocket.Conn) {
+	t.Helper()
+	c.SetReadDeadline(time.Now().Add(await.Patience))
+	frame, err := c.NewFrameReader()
+	if err != nil {
+		t.Errorf("the WebSocket ended with %v, want a close frame", err)
+		return
+	}
+	text, err := io.ReadAll(frame)
+	if frame.PayloadType() != websocket.CloseFrame || string(text) != "\x03\xe9" || err != nil {
+		t.Errorf("the WebSocket got frame %d %x, %v; want a close frame that says 1001", frame.PayloadType(), text, err)
 	}
 }
 

@@ -185,6 +185,14 @@ func (r *Router) SetTargets(name string, targets []string) {
 	}
 }
 
+// Targets returns where the service's present generation sends requests.
+func (r *Router) Targets(name string) []string {
+	if g := r.generation(name); g != nil {
+		return g.addrs()
+	}
+	return nil
+}
+
 // generation returns what serves under a name now, or nil.
 func (r *Router) generation(name string) *Generation {
 	if at := r.table.Load().places.get(name); at != nil {

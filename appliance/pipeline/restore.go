@@ -143,11 +143,22 @@ func (p *Pipeline) route(ctx context.Context, s *state, name appliance.AppName) 
 	if err != nil {
 		return err
 	}
-	err = p.update(ctx, router.Service{Name: string(name), Hosts: hosts, Targets: targets(of(app.Live, processes)), Policy: policy})
+	err = p.update(ctx, router.Service{Name: string(name), Hosts: hosts, Targets: p.whereabouts(name, of(app.Live, processes)), Policy: policy})
 	if err == nil && !app.Provisional {
 		p.Certificates.ManageFor(string(name), appliance.HostsOf(hosts)...) // only what is routed gets a certificate
 	}
 	return err
+}
+
+// whereabouts returns where the web processes are reached. While all of them are
+// about to be started again, that is where they have been: requests look for
+// them for a moment, rather than hear that there is nobody.
+func (p *Pipeline) whereabouts(name appliance.AppName, live []appliance.Process) []string {
+	now := targets(live)
+	if len(now) == 0 && slices.ContainsFunc(live, func(q appliance.Process) bool { return q.Type == Web && q.Kept }) {
+		return p.Router.Targets(string(name))
+	}
+	return now
 }
 
 // update has a service go on as it is now, under those of its hosts that do

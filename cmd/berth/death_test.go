@@ -55,7 +55,10 @@ func TestOnlyWhatADeadContainerWasAnsweringIsLost(t *testing.T) {
 		close(stop)
 		group.Wait()
 		for _, v := range all {
-			t.Logf("web=%d, %s: %d of %d failed: %.1q", processes, v.name, len(v.failed), v.answers.Load(), v.failed)
+			t.Logf("web=%d, %s: %d of %d failed: %.90q", processes, v.name, len(v.failed), v.answers.Load(), v.failed)
+			if strings.Contains(fmt.Sprint(v.failed), "H14") {
+				t.Errorf("web=%d, %s was told that there is no web process: %q", processes, v.name, v.failed)
+			}
 			if len(v.failed) > deaths {
 				t.Errorf("web=%d, %s: %d of %d requests failed in %d deaths, want one in each at most: %q", processes, v.name, len(v.failed), v.answers.Load(), deaths, v.failed)
 			}

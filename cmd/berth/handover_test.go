@@ -428,3 +428,44 @@ func (u *unfinished) finish(t *testing.T) {
 		t.Errorf("the upload got %q, %v; want %q", got, err, want)
 	}
 }
+
+// The supervisor that was killed had the sockets; the next one asks for them.
+func TestNobodyIsTurnedAwayWhenTheDaemonDiesUnderASecondSupervisor(t *testing.T) {
+	t.Parallel()
+	m := prepared(t, "")
+	m.endAll(t)
+	m.supervise(t)
+	text, err := os.ReadFile(m.beside("supervise.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := m.pid(t)
+	supervisor, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err == nil {
+		err = syscall.Kill(supervisor, syscall.SIGKILL)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.must(t, "/", "berth", "supervise", "--detach", "--pid-file", m.beside("supervise.pid"), "--env-file", m.beside("berth.env"), "--log", m.logFile())
+	if err := m.eventually("the next supervisor has found the daemon", func() error {
+		if !strings.Contains(m.log(), "runs already") {
+			return errors.New("not yet")
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	m.pid(t) // asks for the same as the supervisor, after it
+
+	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+
+	for range 20 {
+		m.connectAll(t)
+	}
+	if now := m.pid(t); now == first {
+		t.Errorf("process %d serves still", now)
+	}
+}

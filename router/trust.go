@@ -139,6 +139,25 @@ func (t *trust) clientOf(req *http.Request) client {
 	return c
 }
 
+// invented reports whether a header is one that makers of proxies tell apps
+// about a request with, and says something else than we do. Apps that look for
+// them believe any of them: a visitor could say that they are anybody, or have
+// asked for another path than the one that has brought them here.
+func (c client) invented(name string, values []string) bool {
+	if !strings.HasSuffix(name, "p") && !strings.HasSuffix(name, "l") && name != "Proxy" {
+		return false // every header of every request is looked at
+	}
+	switch strings.ToLower(strings.ReplaceAll(name, "_", "-")) {
+	case "cf-connecting-ip", "true-client-ip", "client-ip", "x-client-ip", "x-cluster-client-ip", "fastly-client-ip":
+		return len(values) != 1 || !c.addr.IsValid() || addrOf(values[0]) != c.addr
+	case "x-original-url", "x-rewrite-url":
+		return !c.forwarded
+	case "proxy": // is HTTP_PROXY to what runs as CGI
+		return true
+	}
+	return false
+}
+
 // walk goes from the nearest hop to the farthest, as long as each is said by
 // one that is believed. What is farther may be the visitor's invention.
 func (t *trust) walk(addr netip.Addr, lines []string, said func(string) string) netip.Addr {

@@ -1,6 +1,7 @@
 package router_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,9 +51,49 @@ func TestTheVisitorsAddressIsWhatThoseSayWhoAreTrusted(t *testing.T) {
 			t.Errorf("%s: X-Forwarded-For = %q, want %q", c.name, xff, c.want)
 		}
 		for name, values := range got.Header {
-			if strings.Contains(strings.Join(values, " "), "6.6.6.6") && name != "Cf-Connecting-Ip" {
+			if strings.Contains(strings.Join(values, " "), "6.6.6.6") {
 				t.Errorf("%s: the app got %s: %s", c.name, name, values)
 			}
+		}
+	}
+}
+
+// Apps look for a visitor's address wherever some proxy has ever put it, and
+// for a path where one has rewritten it. A visitor who sends such a header
+// would be whom they like, and ask for what their path does not lead to.
+func TestNothingThatOnlyProxiesSayComesFromAVisitor(t *testing.T) {
+	d := open(t)
+	addr, requests := seen(t)
+	d.blog(addr)
+	const said = "CF-Connecting-IP: 6.6.6.6\r\nTrue-Client-IP: 6.6.6.6\r\nClient-IP: 6.6.6.6\r\nX-Client-IP: 6.6.6.6\r\nX_Client_IP: 6.6.6.6\r\n" +
+		"X-Cluster-Client-IP: 6.6.6.6\r\nFastly-Client-IP: 6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nProxy: http://6.6.6.6\r\n" +
+		"X-Original-URL: /6.6.6.6\r\nX-Rewrite-URL: /6.6.6.6\r\n"
+
+	for _, c := range []struct {
+		trust   router.Trust
+		headers string
+		want    []string // headers that come through
+	}{
+		{router.Trust{}, said, nil},
+		{router.Trust{Proxies: []string{"127.0.0.1"}}, said, []string{"X-Original-Url", "X-Rewrite-Url"}},
+		// What is true may be said, more than once it may not: who knows which one is read?
+		{router.Trust{}, "X-Client-IP: 127.0.0.1\r\n", []string{"X-Client-Ip"}},
+		{router.Trust{}, "X-Client-IP: 127.0.0.1\r\nX-Client-IP: 6.6.6.6\r\n", nil},
+		{router.Trust{Proxies: []string{"127.0.0.1"}}, "CF-Connecting-IP: 192.0.2.1\r\nX-Forwarded-For: 192.0.2.1\r\n", []string{"Cf-Connecting-Ip"}},
+	} {
+		if err := d.router.SetTrust(c.trust); err != nil {
+			t.Fatal(err)
+		}
+		d.raw("GET / HTTP/1.1\r\nHost: blog.test\r\nConnection: close\r\n" + c.headers + "\r\n")
+		var got []string
+		for name, values := range within(t, requests, "a request at the app").Header {
+			if strings.Contains(c.headers, values[0]) && !strings.HasPrefix(name, "X-Forwarded") {
+				got = append(got, name)
+			}
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%q by %v: the app got %v, want %v", c.headers, c.trust, got, c.want)
 		}
 	}
 }

@@ -58,8 +58,8 @@ func (x *exchange) askHTTP2() (*http.Response, error) {
 	x.done = done
 	out := x.req.Clone(ctx)
 	removeHopByHop(out.Header)
-	for name := range out.Header {
-		if aboutOrigin(name) {
+	for name, values := range out.Header {
+		if aboutOrigin(name) || x.from.invented(name, values) {
 			delete(out.Header, name)
 		}
 	}

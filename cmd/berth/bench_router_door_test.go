@@ -30,6 +30,7 @@ type opened struct {
 	address string
 	control string                  // of berth: where it takes orders
 	add     func(host string) error // has the door serve one more host
+	settled func() bool             // whether the change before has ended; nil if it has when its host answers
 }
 
 // benchHosts are n names: the one that the traffic goes to, and others.
@@ -47,22 +48,23 @@ func (l *lab) opened(d *door, hosts int) *opened {
 	names := benchHosts(hosts)
 	o := d.open(l, l.address(), names)
 	o.door, o.lab = d, l
-	l.awaitHost(o, names[len(names)-1])
-	l.awaitHost(o, names[0])
+	for _, host := range []string{names[len(names)-1], names[0]} {
+		if err := o.awaitHost(host); err != nil {
+			l.Fatal(err)
+		}
+	}
 	return o
 }
 
 // awaitHost waits until a host is answered to new visitors, asking all the time.
-func (l *lab) awaitHost(o *opened, host string) {
-	l.Helper()
-	var err error
-	for end := time.Now().Add(3 * time.Minute); time.Now().Before(end); {
+func (o *opened) awaitHost(host string) (err error) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); {
 		if err = visitOnce(o.address, host); err == nil {
-			return
+			return nil
 		}
 	}
 	said, _ := os.ReadFile(o.said) // whatever there is
-	l.Fatalf("%s does not answer for %s: %v\n%s", o.name, host, err, said)
+	return fmt.Errorf("%s does not answer for %s: %w\n%s", o.name, host, err, said[max(0, len(said)-2000):])
 }
 
 // visitOnce asks for the small page as somebody who has never been here.

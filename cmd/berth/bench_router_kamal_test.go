@@ -7,6 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
+
+	"github.com/berthhq/berth/appliance/await"
 )
 
 var kamalDoor = &door{
@@ -17,7 +20,7 @@ var kamalDoor = &door{
 		k := &kamal{lab: l, home: must(os.MkdirTemp(l.dir, "kamal"))}
 		p := k.run(address)
 		o := &opened{pinned: p, address: address, add: k.deploy}
-		k.await()
+		k.await(p)
 		if err := k.deploy(hosts[0]); err != nil {
 			l.Fatal(err)
 		}
@@ -26,7 +29,7 @@ var kamalDoor = &door{
 			p.stop()
 			k.multiply(hosts)
 			o.pinned = k.run(address)
-			k.await()
+			k.await(o.pinned)
 		}
 		return o
 	},
@@ -50,9 +53,14 @@ func (k *kamal) run(address string) *pinned {
 }
 
 // await waits until it takes commands.
-func (k *kamal) await() {
+func (k *kamal) await(p *pinned) {
 	k.lab.Helper()
-	k.lab.until("kamal-proxy takes commands", func() bool { return k.command("list").Run() == nil })
+	// With 10,000 services it computes for more than a minute before it listens.
+	if !await.Until(6*time.Minute, func() bool { return k.command("list").Run() == nil }) {
+		out, err := k.command("list").CombinedOutput()
+		said, _ := os.ReadFile(p.said) // whatever there is
+		k.lab.Fatalf("kamal-proxy takes no commands: %v: %s\n%s", err, out, said)
+	}
 }
 
 func (k *kamal) deploy(host string) error {

@@ -69,7 +69,10 @@ var haproxyDoor = &door{
 			l.Fatal(err)
 		}
 		p := l.start(l.doorCPU, exec.Command(must(debianProgram("haproxy")), "-W", "-db", "-f", filepath.Join(c.Dir, "haproxy.cfg")))
-		return &opened{pinned: p, address: address, add: func(host string) error {
+		// A signal that comes while it reloads is lost. It has reloaded when
+		// there are a master and one worker again.
+		settled := func() bool { return len(family(p.Process.Pid)) == 2 }
+		return &opened{pinned: p, address: address, settled: settled, add: func(host string) error {
 			c.Hosts = append(c.Hosts, host)
 			if err := write(); err != nil {
 				return err

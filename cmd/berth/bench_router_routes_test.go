@@ -45,16 +45,22 @@ func (l *lab) changeRoutes(o *opened, hosts int) {
 	for begun := time.Now(); len(answered) == 0 || time.Since(begun) < routesTime; {
 		host := fmt.Sprintf("new%d.%s", len(answered), benchHost)
 		asked := time.Now()
-		if err := o.add(host); err != nil {
-			l.Fatal(err)
+		if err := o.added(host); err != nil {
+			l.Error(err)
+			break
 		}
-		l.awaitHost(o, host)
 		answered = append(answered, time.Since(asked))
+		if o.settled != nil {
+			l.until(o.name+" has made the change", o.settled)
+		}
 		time.Sleep(routesPause) // the pace of what is measured
 	}
 	sum := visitors.leave()
 	busy := sorted(sum.Took)
 
+	if len(answered) == 0 {
+		return
+	}
 	slices.Sort(answered)
 	fmt.Printf("%-12s %8d %14s %12s %12s %12s %8d %8d %6.1f MB\n", o.name, hosts, short(answered[len(answered)/2]),
 		short(quantile(quiet, 0.99)), short(quantile(busy, 0.99)), short(busy[len(busy)-1]), len(answered), len(sum.Failed), float64(o.rss())/1e6)
@@ -134,4 +140,12 @@ func (l *lab) weighTable() {
 		}
 		fmt.Printf("%10d %7.1f MB %14s %16s%s\n", f.Hosts, float64(f.Bytes)/1e6, f.Took.Round(time.Millisecond), f.Swap.Round(time.Microsecond), note)
 	}
+}
+
+// added adds a host and waits until it is answered.
+func (o *opened) added(host string) error {
+	if err := o.add(host); err != nil {
+		return err
+	}
+	return o.awaitHost(host)
 }

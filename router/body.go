@@ -20,7 +20,7 @@ var errUpload = errors.New("the body of the request broke off")
 type upload struct {
 	x     *exchange
 	done  chan struct{}
-	whole bool // everything has been sent; set before done is closed
+	whole bool // everything has been sent, and nobody had to hurry it; set before done is closed
 }
 
 // lastWait is how long an answer that is complete waits for the rest of its
@@ -115,6 +115,7 @@ func (x *exchange) finishUpload() {
 		_ = x.req.Body.Close()
 	}
 	<-u.done
+	u.whole = false // the connection has been told to stop
 }
 
 // here returns the request's body if all of it has come already and is small,

@@ -39,6 +39,7 @@ type conn struct {
 	cork     *wire.Cork // under TLS
 	tls      *tls.ConnectionState
 	ctx      context.Context // of its requests
+	base     *http.Request   // what they have in common
 	cancel   context.CancelFunc
 	remote   string
 
@@ -171,8 +172,13 @@ func (c *conn) dontLimitReading() {
 
 // request reads a request's head.
 func (c *conn) request() (*http.Request, error) {
-	if err := c.head(); err != nil {
+	head, err := c.head()
+	if err != nil {
 		return nil, err
+	}
+	if req := parse(c.base, head); req != nil {
+		_, _ = c.r.Discard(len(head)) // it is there
+		return req, nil
 	}
 	req, err := http.ReadRequest(c.r)
 	if err != nil {
@@ -188,22 +194,22 @@ func (c *conn) request() (*http.Request, error) {
 }
 
 // head waits until the whole head is in c.r, and has it checked.
-func (c *conn) head() error {
+func (c *conn) head() ([]byte, error) {
 	seen := 0
 	for limited := false; ; {
 		if c.r.Buffered() == c.r.Size() {
 			c.grow()
 		}
 		if _, err := c.r.Peek(seen + 1); err != nil {
-			return err
+			return nil, err
 		}
 		b, _ := c.r.Peek(c.r.Buffered()) // cannot fail
 		end, err := wire.End(b, seen)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if end > 0 {
-			return wire.Check(b[:end])
+			return b[:end], wire.Check(b[:end])
 		}
 		seen = len(b)
 		if !limited {

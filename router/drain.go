@@ -68,7 +68,7 @@ const goodbye = 500 * time.Millisecond
 
 // cutAll ends what is under way, and returns how much of it has not quite left.
 func (g *Generation) cutAll(ctx context.Context) int {
-	g.cut()
+	g.live.stop()
 	select {
 	case <-g.idle:
 		return 0

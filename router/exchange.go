@@ -3,6 +3,7 @@ package router
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"slices"
 	"sync"
@@ -37,6 +38,9 @@ type exchange struct {
 	upload *upload // the request's body, on its way; nil if it has gone with the head
 	done   func()  // ends the context of a request by HTTP/2
 
+	prev, next *exchange // in live, whose mu guards them and cut
+	cut        bool
+
 	mu         sync.Mutex
 	cause      error              // why it was stopped; nil if it was not
 	cancelDial context.CancelFunc // while a connection is being made
@@ -68,8 +72,8 @@ func (g *Generation) exchange(w http.ResponseWriter, req *http.Request) *exchang
 // serve answers a request that has joined the generation, and has it leave.
 func (g *Generation) serve(w http.ResponseWriter, req *http.Request) {
 	x := g.exchange(w, req)
-	uncut := context.AfterFunc(g.cutting, func() { x.stop(errCut) })
-	defer func() { x.end(!uncut()) }()
+	g.live.add(x)
+	defer func() { x.end(g.live.remove(x)) }()
 	if x.own != nil {
 		x.own.conn.slow(x.visitorLeft, x.late)
 	} else {
@@ -171,11 +175,20 @@ func (x *exchange) search(try func(*target) (*http.Response, error)) (*http.Resp
 		if _, dialing := errors.AsType[*dialError](err); !dialing || x.stopped() != nil {
 			return res, err
 		}
-		if last = err; giveUp.IsZero() {
-			giveUp = x.began.Add(patience)
-		}
+		last = err
+		giveUp = x.began.Add(x.patience(err))
 		tried = append(slices.Clip(tried), t)
 	}
+}
+
+// patience is for how long a request looks for a target after err. Who refuses
+// is there, and will go on refusing or be back in a moment; who says nothing
+// may be busy.
+func (x *exchange) patience(err error) time.Duration {
+	if n, ok := errors.AsType[net.Error](err); ok && n.Timeout() {
+		return max(patience, x.gen.policy.timeouts.Connect)
+	}
+	return patience
 }
 
 // pause waits, unless the exchange is stopped.

@@ -1,7 +1,6 @@
 package router
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"reflect"
@@ -31,10 +30,9 @@ type Generation struct {
 	rest     sync.Once
 	idle     chan struct{} // closed when retired and nothing is under way
 
-	ended   tally // of this generation
-	before  tally // what had ended when it was retired
-	cutting context.Context
-	cut     context.CancelFunc
+	ended  tally // of this generation
+	before tally // what had ended when it was retired
+	live   live
 }
 
 func (r *Router) newGeneration(s Service, stats *stats) *Generation {
@@ -42,7 +40,6 @@ func (r *Router) newGeneration(s Service, stats *stats) *Generation {
 		name: s.Name, protocol: s.Protocol, log: r.log, trust: &r.trust, stats: stats, idle: make(chan struct{}),
 	}
 	g.policy, g.wanted = r.ready(s.Policy)
-	g.cutting, g.cut = context.WithCancel(context.Background())
 	g.targets.Store(new([]*target))
 	g.setTargets(s.Targets)
 	return g

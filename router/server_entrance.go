@@ -108,8 +108,7 @@ func (e *entrance) welcome(tcp net.Conn) {
 	if !e.enter(tcp, c) {
 		return
 	}
-	// On a new goroutine: a handshake needs a stack that an idle connection
-	// does not.
+	c.base = (&http.Request{RemoteAddr: c.remote, TLS: c.tls}).WithContext(ctx)
 	c.serve()
 }
 

@@ -121,6 +121,11 @@ func (l *link) ask(fd uintptr) bool {
 func (l *link) receive(req *http.Request) (*http.Response, error) {
 	l.budget = maxAnswerHead
 	defer func() { l.budget = -1 }()
+	if _, err := l.r.Peek(1); err == nil {
+		if res := l.parseAnswer(req); res != nil {
+			return res, nil
+		}
+	}
 	res, err := http.ReadResponse(l.r, req)
 	if err == io.ErrUnexpectedEOF && l.budget == 0 {
 		return nil, errHeadTooLarge

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/berthhq/berth/router/wire"
@@ -20,7 +19,7 @@ type tunnel struct {
 	c         *conn
 	websocket bool
 
-	mu     sync.Mutex // held while something is written to the visitor
+	turn   chan struct{} // has room for who writes to the visitor, who may use what follows
 	frames wire.Frames
 	bye    bool // the visitor has been told that it ends
 }
@@ -35,7 +34,7 @@ func (x *exchange) upgrade(res *http.Response) {
 	x.own.conn.dontLimitReading()
 	x.status = res.StatusCode
 	protocol := res.Header.Get("Upgrade")
-	t := &tunnel{x: x, l: x.link, c: x.own.conn, websocket: strings.EqualFold(protocol, "websocket")}
+	t := &tunnel{x: x, l: x.link, c: x.own.conn, turn: make(chan struct{}, 1), websocket: strings.EqualFold(protocol, "websocket")}
 	removeHopByHop(res.Header)
 	x.own.room()
 	x.own.out = appendStatus(x.own.out, x.req, res.StatusCode)
@@ -98,8 +97,8 @@ func (t *tunnel) speak() error {
 }
 
 func (t *tunnel) tell(b []byte) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.turn <- struct{}{}
+	defer func() { <-t.turn }()
 	if t.bye {
 		return net.ErrClosed
 	}
@@ -151,8 +150,8 @@ func (t *tunnel) pass(b []byte) error {
 // hangUp closes the visitor's side, unless they have been told that it ends:
 // then they do.
 func (t *tunnel) hangUp() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.turn <- struct{}{}
+	defer func() { <-t.turn }()
 	if !t.bye {
 		t.c.tcp.Close()
 	}
@@ -165,20 +164,30 @@ const farewell = 200 * time.Millisecond
 // close frame, if there is room for one: not in the middle of a frame, nor
 // before a visitor who does not read.
 func (t *tunnel) stop() {
-	if t.websocket && t.mu.TryLock() {
-		if t.frames.Between() {
-			_ = t.c.tcp.SetWriteDeadline(time.Now().Add(farewell)) // a connection that takes no limit is closed
-			_, err := t.c.Conn.Write(wire.GoingAway)
-			t.bye = err == nil
-		}
-		t.mu.Unlock()
-	}
-	t.l.stop()
-	if t.bye {
-		_ = t.c.tcp.SetReadDeadline(time.Now().Add(farewell)) // as above
+	if t.websocket && t.goodbye() {
+		t.l.stop()
+		_ = t.c.tcp.SetReadDeadline(time.Now().Add(farewell)) // a connection that takes no limit is closed
 		return
 	}
+	t.l.stop()
 	t.c.tcp.Close()
+}
+
+// goodbye reports whether the visitor has been told.
+func (t *tunnel) goodbye() bool {
+	select {
+	case t.turn <- struct{}{}:
+	case <-time.After(farewell):
+		return false
+	}
+	defer func() { <-t.turn }()
+	if !t.frames.Between() {
+		return false
+	}
+	_ = t.c.tcp.SetWriteDeadline(time.Now().Add(farewell)) // as above
+	_, err := t.c.Conn.Write(wire.GoingAway)
+	t.bye = err == nil
+	return t.bye
 }
 
 // endOf is nil if err says that all has been said.

@@ -84,10 +84,8 @@ func (f *fields) add(line []byte) error {
 		return bad("a header field whose name is malformed")
 	}
 	name, value := line[:colon], line[colon+1:]
-	for _, c := range value {
-		if c < ' ' && c != '\t' || c == 0x7f {
-			return bad("a control character in a header field")
-		}
+	if !isText(value) {
+		return bad("a control character in a header field")
 	}
 	switch len(name) {
 	case len("Host"):
@@ -180,4 +178,37 @@ func isLength(b []byte) bool {
 		}
 	}
 	return 1 <= len(b) && len(b) <= 18 // fits in an int64
+}
+
+// Plain reports whether the lines of a header, up to the empty one, are
+// strictly well formed. A parser that is not strict reads them no differently.
+func Plain(lines []byte) bool {
+	for {
+		end := bytes.IndexByte(lines, '\n')
+		if end < 1 || lines[end-1] != '\r' {
+			return false
+		}
+		line := lines[:end-1]
+		if len(line) == 0 {
+			return true
+		}
+		lines = lines[end+1:]
+		colon := 0
+		for colon < len(line) && tokens[line[colon]] {
+			colon++
+		}
+		if colon == 0 || colon == len(line) || line[colon] != ':' || !isText(line[colon+1:]) {
+			return false
+		}
+	}
+}
+
+// isText reports whether a field's value has no control characters.
+func isText(value []byte) bool {
+	for _, c := range value {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
 }

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,16 +34,23 @@ func ownKey(owner string) string {
 
 // own has the certificates that people have brought. A host is served with its
 // owner's if that covers it, else with everybody's: an owner's certificate is
-// never shown for a host of another.
+// never shown for a host of another. Who has but a path of a host, which is
+// another's, does not own it: what visitors are shown is about all of the host.
 type own struct {
 	any atomic.Bool // whether there are pairs: most machines have none, and each handshake asks
 
 	mu     sync.RWMutex // guards the fields below
 	pairs  map[string]*Pair
-	owners map[string][]string // by host: paths of one can be several owners'
+	owners map[string][]stake  // by host: paths of one can be several owners'
 	hosts  map[string][]string // by owner
 
 	taken map[string]bool // the hosts that are not ordered for; guarded by the manager's mu
+}
+
+// A stake is what an owner has of a host.
+type stake struct {
+	owner string
+	whole bool // and not only paths
 }
 
 // An Own is a certificate that somebody has brought.
@@ -54,7 +62,7 @@ type Own struct {
 // loadOwn brings what is kept into memory. What cannot be used any more is told
 // and stays where it is.
 func (m *Manager) loadOwn(ctx context.Context) error {
-	m.own.pairs, m.own.owners, m.own.hosts, m.own.taken = map[string]*Pair{}, map[string][]string{}, map[string][]string{}, map[string]bool{}
+	m.own.pairs, m.own.owners, m.own.hosts, m.own.taken = map[string]*Pair{}, map[string][]stake{}, map[string][]string{}, map[string]bool{}
 	keys, err := m.cfg.Storage.List(ctx, ownFolder, true)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -182,10 +190,22 @@ func (o Own) Verified() bool {
 // Covers tells whether the certificate is good for host.
 func (o Own) Covers(host string) bool { return covers(o.Leaf, normal(host)) }
 
-// ManageFor is Manage for all the hosts of an owner, who may have brought a
-// certificate for them. What was the owner's before is not any more.
-func (m *Manager) ManageFor(owner string, hosts ...string) {
-	lost := m.own.assign(owner, hosts)
+// ManageFor is Manage for all the domains of an owner, who may have brought a
+// certificate for them: hosts, and paths of hosts (example.org/api). What was
+// the owner's before is not any more.
+func (m *Manager) ManageFor(owner string, domains ...string) {
+	stakes := map[string]bool{}
+	var hosts []string
+	for _, domain := range domains {
+		host, _, part := strings.Cut(domain, "/")
+		if whole, known := stakes[normal(host)]; !known || !whole {
+			stakes[normal(host)] = !part
+		}
+		if host = normal(host); !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
+		}
+	}
+	lost := m.own.assign(owner, hosts, stakes)
 	m.Manage(hosts...)
 	m.reconsider(append(lost, hosts...)...)
 }
@@ -226,32 +246,32 @@ func (o *own) takes(host string) bool {
 }
 
 // assign returns the hosts that are not the owner's any more.
-func (o *own) assign(owner string, hosts []string) (lost []string) {
+func (o *own) assign(owner string, hosts []string, whole map[string]bool) (lost []string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	now := make([]string, 0, len(hosts))
 	for _, host := range hosts {
-		host = normal(host)
-		now = append(now, host)
-		if !slices.Contains(o.owners[host], owner) {
-			o.owners[host] = append(o.owners[host], owner)
+		i := slices.IndexFunc(o.owners[host], func(s stake) bool { return s.owner == owner })
+		if i < 0 {
+			i = len(o.owners[host])
+			o.owners[host] = append(o.owners[host], stake{owner: owner})
 		}
+		o.owners[host][i].whole = whole[host]
 	}
 	for _, host := range o.hosts[owner] {
-		if !slices.Contains(now, host) {
+		if !slices.Contains(hosts, host) {
 			lost = append(lost, host)
 			o.disown(host, owner)
 		}
 	}
-	o.hosts[owner] = now
-	if len(now) == 0 {
+	o.hosts[owner] = hosts
+	if len(hosts) == 0 {
 		delete(o.hosts, owner)
 	}
 	return lost
 }
 
 func (o *own) disown(host, owner string) {
-	o.owners[host] = slices.DeleteFunc(o.owners[host], func(other string) bool { return other == owner })
+	o.owners[host] = slices.DeleteFunc(o.owners[host], func(s stake) bool { return s.owner == owner })
 	if len(o.owners[host]) == 0 {
 		delete(o.owners, host)
 	}
@@ -284,11 +304,7 @@ func (o *own) certificate(host string) *tls.Certificate {
 	}
 	o.mu.RLock()
 	defer o.mu.RUnlock()
-	owners, known := o.owners[host]
-	if !known {
-		owners = o.owners[wildcard(host)]
-	}
-	for _, owner := range owners {
+	for _, owner := range o.ownersOf(host) {
 		if pair := o.pairs[owner]; pair.serves(host) {
 			return &pair.Certificate
 		}
@@ -365,4 +381,27 @@ func requestName(owner string) string {
 		return "all.pem"
 	}
 	return "of-" + owner + ".pem"
+}
+
+// ownersOf returns who may say what a host is served with: who has all of it,
+// or else those who have paths of it. The caller has mu.
+func (o *own) ownersOf(host string) (owners []string) {
+	here, around := o.owners[host], o.owners[wildcard(host)]
+	for _, stakes := range [][]stake{here, around} {
+		for _, s := range stakes {
+			if s.whole {
+				owners = append(owners, s.owner)
+			}
+		}
+		if len(owners) > 0 {
+			return owners
+		}
+	}
+	if len(here) == 0 {
+		here = around
+	}
+	for _, s := range here {
+		owners = append(owners, s.owner)
+	}
+	return owners
 }

@@ -156,7 +156,7 @@ func TestAHostThatMovesTakesNoCertificateOfItsOldOwnerWithIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.m.ManageFor("blog", blog)
-	w.m.ManageFor("api", blog) // a path of the host
+	w.m.ManageFor("api", blog+"/api")
 	if !w.dial(blog).PeerCertificates[0].Equal(mine) {
 		t.Error("an app at a path of the host took its certificate away")
 	}
@@ -168,6 +168,61 @@ func TestAHostThatMovesTakesNoCertificateOfItsOldOwnerWithIt(t *testing.T) {
 	}
 	if s := w.m.Status(blog); s.Kind != certs.KindPending {
 		t.Errorf("status = %+v, want one ordered", s)
+	}
+}
+
+// Somebody who may work on the app at example.org/api, and on nothing else,
+// brings a certificate that browsers refuse, and nobody comes to example.org
+// any more.
+func TestWhoHasAPathOfAHostDoesNotSayWhatAllOfItIsServedWith(t *testing.T) {
+	w := newWorld(t, blog)
+	w.boot(acmetest.Start(t, 0, 0))
+	theirs, bundle := bring(t, certs.NewTestCA(t), certs.NewTestKey(t), []string{blog})
+	served := func() bool { return w.dial(blog).PeerCertificates[0].Equal(theirs) }
+
+	w.m.ManageFor("api", blog+"/api")
+	w.m.ManageFor("blog", blog)
+	if _, _, err := w.m.AddOwn(t.Context(), "api", bundle); err != nil {
+		t.Fatal(err)
+	}
+	if served() {
+		t.Error("an app at a path of the host has its certificate shown for another's")
+	}
+	if s := w.m.Status(blog); s.Kind != certs.KindPending {
+		t.Errorf("status = %+v, want one ordered", s)
+	}
+
+	w.m.ManageFor("blog")
+	if !served() {
+		t.Error("a host of which nobody has more than a path is not served with what that one has brought")
+	}
+	w.m.ManageFor("blog", blog, blog+"/more")
+	if served() {
+		t.Error("an app that came later has all of the host, and another's certificate is shown")
+	}
+	w.m.ManageFor("api", blog+"/api", blog)
+	if !served() {
+		t.Error("with all of the host, its certificate is not shown")
+	}
+}
+
+// A wildcard's owner has the hosts below it, but for those that are another's.
+func TestAWildcardsOwnerHasWhatIsBelowItButForWhatIsAnothers(t *testing.T) {
+	const parent, below, part, other = "*.berth-test.com", "any.berth-test.com", "part.berth-test.com", "other.berth-test.com"
+	w := newWorld(t, below, part, other)
+	w.boot(acmetest.Start(t, 0, 0))
+	theirs, bundle := bring(t, certs.NewTestCA(t), certs.NewTestKey(t), []string{parent})
+	if _, _, err := w.m.AddOwn(t.Context(), "wide", bundle); err != nil {
+		t.Fatal(err)
+	}
+
+	w.m.ManageFor("wide", parent)
+	w.m.ManageFor("other", other, part+"/api")
+
+	for host, want := range map[string]bool{below: true, part: true, other: false} {
+		if got := w.dial(host).PeerCertificates[0].Equal(theirs); got != want {
+			t.Errorf("%s: served with what the wildcard's owner has brought: %v, want %v", host, got, want)
+		}
 	}
 }
 

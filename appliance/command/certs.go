@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/berthhq/berth/appliance"
@@ -60,6 +61,10 @@ func (f certificates) uncovered(ctx context.Context, c *Call, own certs.Own) err
 	for _, host := range hosts {
 		if !own.Covers(host) {
 			not = append(not, host)
+			continue
+		}
+		if shown, ok := f.Certificates.Shown(host); ok && !appliance.IsWildcard(host) && !slices.Contains(domains, host) && !shown.Leaf.Equal(own.Leaf) {
+			fmt.Fprintf(c.Stderr, " !     %s goes on as before: %s has a path of it, and all of it is another app's\n", host, c.App)
 		}
 	}
 	switch {

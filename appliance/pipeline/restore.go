@@ -145,7 +145,7 @@ func (p *Pipeline) route(ctx context.Context, s *state, name appliance.AppName) 
 	}
 	err = p.update(ctx, router.Service{Name: string(name), Hosts: hosts, Targets: p.whereabouts(name, of(app.Live, processes)), Policy: policy})
 	if err == nil && !app.Provisional {
-		p.Certificates.ManageFor(string(name), appliance.HostsOf(hosts)...) // only what is routed gets a certificate
+		p.Certificates.ManageFor(string(name), hosts...) // only what is routed gets a certificate
 	}
 	return err
 }

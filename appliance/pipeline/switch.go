@@ -100,7 +100,7 @@ func (r *run) goLive(ctx context.Context, release int, generation appliance.Gene
 	r.switching.begin(r.Router, r.app)
 	served, err := r.swap(router.Service{Name: string(r.app), Hosts: hosts, Targets: targets(fresh), Policy: policy})
 	r.switching.done = err == nil
-	r.Certificates.ManageFor(string(r.app), appliance.HostsOf(hosts)...)
+	r.Certificates.ManageFor(string(r.app), hosts...)
 	return served, err
 }
 

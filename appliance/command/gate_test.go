@@ -175,6 +175,28 @@ func TestTrailHasNoPieceOfAValue(t *testing.T) {
 	}
 }
 
+// On other machines passwords and tokens are arguments. Here the command is
+// refused, and what was typed must not be there for all admins to read.
+func TestTrailHasNothingThatACommandDoesNotTake(t *testing.T) {
+	w := newWorld(t)
+	for _, line := range []string{
+		"http-auth:add-user blog vera hunter2", "http-auth:add-user blog vera --generate hunter2", "http-auth:add-user blog hunter2x hunter2 hunter2",
+		"letsencrypt:dns hetzner hunter2", "letsencrypt:eab KEY-ID hunter2", "letsencrypt:eab --fallback KEY-ID hunter2",
+		"certs:add blog -----BEGIN PRIVATE KEY----- hunter2", "certs:add --global hunter2", "maintenance:custom-page blog hunter2",
+	} {
+		r := w.run(ada, strings.Fields(line)...)
+
+		e := w.last()
+		if !errors.Is(r.err, command.ErrUsage) || strings.Contains(strings.ReplaceAll(e.Detail, "hunter2x", "")+e.Error, "hunter2") || e.Action != strings.Fields(line)[0] {
+			t.Errorf("%s: %v, event = %+v, want it without the secret", line, r.err, e)
+		}
+	}
+	w.run(ada, "http-auth:add-user", "blog", "vera", "hunter2")
+	if e := w.last(); e.App != "blog" || e.Detail != "vera …" {
+		t.Errorf("event = %+v, want the rest of it", e)
+	}
+}
+
 func TestCommandLineThatMakesNoSenseIsAUsageError(t *testing.T) {
 	w := newWorld(t)
 	for _, line := range []string{

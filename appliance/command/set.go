@@ -157,6 +157,7 @@ func (s *Set) record(ctx context.Context, c Command, actor appliance.Actor, args
 	e := appliance.Event{Actor: actor.Name, Door: actor.Door, From: actor.From, Action: c.Name}
 	wantsApp, wantsPairs := strings.HasPrefix(c.Args, "<app>"), strings.Contains(c.Args, "=")
 	call, parseErr := c.parse(nil, args)
+	surplus := c.surplus(args)
 	var detail []string
 	for _, arg := range args {
 		key, _, isPair := strings.Cut(arg, "=")
@@ -166,6 +167,8 @@ func (s *Set) record(ctx context.Context, c Command, actor appliance.Actor, args
 		case wantsApp && e.App == "" && isApp:
 			e.App = name
 		case wantsPairs && !isPair && c.flag(arg) == "", c.Secret && len(detail) > 0 && c.flag(arg) == "":
+			detail = append(detail, "…")
+		case slices.Contains(surplus, arg):
 			detail = append(detail, "…")
 		case strings.Contains(arg, "://"):
 			detail = append(detail, address(arg))
@@ -186,6 +189,25 @@ func (s *Set) record(ctx context.Context, c Command, actor appliance.Actor, args
 		e.Error = err.Error()
 	}
 	return s.store.Record(context.WithoutCancel(ctx), e)
+}
+
+// surplus returns the arguments that are more than the command takes. Whoever
+// knows Dokku writes passwords and tokens there, which are to come on stdin.
+func (c Command) surplus(args []string) []string {
+	flags := c.flags()
+	rest, most := args, strings.Count(c.Args, "<")
+	if err := flags.Parse(args); err == nil {
+		rest = flags.Args()
+	} else {
+		rest = slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return c.flag(arg) != "" })
+	}
+	if c.Global && slices.Contains(args, "--global") {
+		most-- // there is no app
+	}
+	if strings.Contains(c.Args, "...") || len(rest) <= most {
+		return nil
+	}
+	return rest[most:]
 }
 
 // address is of a URL what is no secret: not who asks, and not what is behind a

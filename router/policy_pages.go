@@ -14,7 +14,7 @@ func isPageName(name string) bool {
 		return true
 	}
 	if status, err := strconv.Atoi(name); err == nil {
-		return 400 <= status && status <= 599
+		return 400 <= status && status <= 599 && strconv.Itoa(status) == name // +503 would never be looked for
 	}
 	for _, p := range allPages {
 		if p.Code == name {

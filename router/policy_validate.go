@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/crypto/bcrypt"
 )
@@ -99,7 +100,12 @@ var ours = []string{
 	"Content-Length", "Content-Encoding", "Content-Range", "Content-Type", "Date", "Host",
 }
 
+// maxHeaderBytes leaves room for the service's own in what clients take, which
+// is 16 KB for some.
+const maxHeaderBytes = 8 << 10
+
 func (p Policy) validateHeaders() error {
+	bytes := 0
 	for _, name := range slices.Sorted(maps.Keys(p.Headers)) {
 		canonical := http.CanonicalHeaderKey(name)
 		switch value := p.Headers[name]; {
@@ -111,6 +117,11 @@ func (p Policy) validateHeaders() error {
 			return fmt.Errorf("%s is not for you to set: it says how an answer is carried", canonical)
 		case strings.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }):
 			return fmt.Errorf("%s: the value has a control character in it", canonical)
+		case !utf8.ValidString(value):
+			return fmt.Errorf("%s: the value is not UTF-8", canonical)
+		}
+		if bytes += len(name) + len(p.Headers[name]); bytes > maxHeaderBytes {
+			return fmt.Errorf("%s is too much: the headers may have %d KB together, or visitors would refuse every answer", canonical, maxHeaderBytes>>10)
 		}
 	}
 	return nil

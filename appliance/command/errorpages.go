@@ -6,9 +6,11 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/berthhq/berth/appliance"
 	"github.com/berthhq/berth/appliance/pipeline"
+	"github.com/berthhq/berth/router"
 )
 
 func errorPages(d door) []Command {
@@ -33,6 +35,14 @@ func readPage(c *Call) (string, error) {
 	if len(text) == 0 {
 		return "", appliance.WithHint(fmt.Errorf("%w page: there is nothing on stdin", appliance.ErrInvalid),
 			"pipe it in, with < page.html behind the command")
+	}
+	// What is kept is JSON, which would make question marks of other bytes.
+	if !utf8.Valid(text) {
+		return "", appliance.WithHint(fmt.Errorf("%w page: it is not text in UTF-8, as which visitors get it", appliance.ErrInvalid),
+			"save it as UTF-8; pictures belong elsewhere")
+	}
+	if err := (router.Policy{Maintenance: router.Maintenance{HTML: string(text)}}).Validate(); err != nil {
+		return "", fmt.Errorf("%w page: %w", appliance.ErrInvalid, err)
 	}
 	return string(text), nil
 }

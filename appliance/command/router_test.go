@@ -86,6 +86,10 @@ func TestWhatMakesNoSenseIsRefusedAndChangesNothing(t *testing.T) {
 		"http-auth:remove-user blog ada":                appliance.ErrNotFound,
 		"http-auth:add-allowed-ip blog 300.1.1.1":       appliance.ErrInvalid,
 		"http-auth:add-user blog ada hunter2":           command.ErrUsage,
+		// Somebody who keeps people out by mistake lets everybody in by another.
+		"router:set blog allow-ips ,":                           appliance.ErrInvalid,
+		"router:set blog compression-types ,,":                  appliance.ErrInvalid,
+		"headers:set blog X-Long " + strings.Repeat("x", 9<<10): appliance.ErrInvalid,
 	} {
 		r := w.run(ada, strings.Fields(line)...)
 
@@ -96,13 +100,19 @@ func TestWhatMakesNoSenseIsRefusedAndChangesNothing(t *testing.T) {
 			t.Fatalf("%s: settings = %q, want %q", line, after, before)
 		}
 	}
-	for _, code := range []string{"200", "H99", "x"} {
+	for _, code := range []string{"200", "H99", "x", "+503", "0503"} {
 		if r := w.runWith("<p>sorry", ada, "error-pages:set", "blog", code); !errors.Is(r.err, appliance.ErrInvalid) {
 			t.Errorf("error-pages:set %s: %v", code, r.err)
 		}
 	}
 	if r := w.runWith(strings.Repeat("x", 600<<10), ada, "maintenance:custom-page", "blog"); !errors.Is(r.err, appliance.ErrInvalid) {
 		t.Errorf("a page of 600 KB: %v", r.err)
+	}
+	if r := w.runWith(strings.Repeat("\x00", 100<<20), ada, "maintenance:custom-page", "blog"); !errors.Is(r.err, appliance.ErrInvalid) || !strings.Contains(r.err.Error(), "the most is 512 KB") {
+		t.Errorf("a page of 100 MB: %v", r.err)
+	}
+	if r := w.runWith("<p>Gr\xfc\xdfe", ada, "maintenance:custom-page", "blog"); !errors.Is(r.err, appliance.ErrInvalid) || !strings.Contains(r.err.Error(), "UTF-8") {
+		t.Errorf("a page in another encoding: %v", r.err)
 	}
 	if r := w.run(ada, "http-auth:on", "blog"); r.err == nil || !strings.Contains(appliance.HintOf(r.err), "http-auth:add-user") {
 		t.Errorf("http-auth:on without users: %v", r.err)

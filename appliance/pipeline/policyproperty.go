@@ -171,7 +171,9 @@ func list(name, help string, of func(*router.Policy) *[]string) DoorProperty {
 	return DoorProperty{
 		Name: name, Help: help,
 		set: func(p *router.Policy, v string) error {
-			*of(p) = words(v)
+			if *of(p) = words(v); len(*of(p)) == 0 {
+				return errors.New("there is nothing between the commas") // which would be as if nobody had asked for anything
+			}
 			return nil // Validate knows better what is wrong
 		},
 		show: func(p router.Policy) string { return strings.Join(*of(&p), ",") },

@@ -45,6 +45,11 @@ func (h HSTS) validate() error {
 	case h.Preload && (!h.Subdomains || h.MaxAge < year):
 		return fmt.Errorf("hsts: browsers preload only what includes the subdomains, for a year (31536000) or more")
 	}
+	for _, host := range h.Except {
+		if ascii := inASCII(host); ascii == "" || !isToken(ascii, "._") {
+			return fmt.Errorf("hsts: %q is no host, such as old.example.org", host)
+		}
+	}
 	return nil
 }
 

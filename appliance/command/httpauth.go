@@ -28,6 +28,7 @@ func httpAuth(d door) []Command {
 		{Name: "http-auth:remove-user", Args: "<app> <visitor>", Short: "let somebody in no more", For: Member, Run: d.removeUser},
 		{Name: "http-auth:add-allowed-ip", Args: "<app> <ip>...", Short: "do not ask visitors from an address or network", For: Member, Run: d.authAllow},
 		{Name: "http-auth:remove-allowed-ip", Args: "<app> <ip>...", Short: "ask them again", For: Member, Run: d.authDisallow},
+		{Name: "http-auth:set", Args: "<app> <auth-property> [<value>...]", Short: "set open-paths, for which nobody is asked, or realm, what browsers show; no value takes it back", For: Member, Run: d.authSet},
 		{Name: "http-auth:report", Args: "<app>", Short: "show whom an app lets in", For: Member, Reads: true, Run: d.authReport, Flags: listing},
 	}
 }
@@ -133,6 +134,34 @@ func (d door) authDisallow(ctx context.Context, c *Call) error {
 	})
 }
 
+// maxOpenPaths is how many an app may have: each request is compared with them.
+const maxOpenPaths = 100
+
+func (d door) authSet(ctx context.Context, c *Call) error {
+	name, values := c.Args[1], slices.DeleteFunc(c.Args[2:], func(s string) bool { return s == "" })
+	done := fmt.Sprintf("Setting http-auth %s of %s to %s", name, c.App, strings.Join(values, " "))
+	if len(values) == 0 {
+		done = fmt.Sprintf("Unsetting http-auth %s of %s", name, c.App)
+	}
+	switch name {
+	case "open-paths":
+		if len(values) > maxOpenPaths {
+			return fmt.Errorf("%w number of paths: more than %d", appliance.ErrInvalid, maxOpenPaths)
+		}
+		return d.ask(ctx, c, done, func(a *pipeline.HTTPAuth) error {
+			a.Paths = values
+			return nil
+		})
+	case "realm":
+		return d.ask(ctx, c, done, func(a *pipeline.HTTPAuth) error {
+			a.Realm = strings.Join(values, " ")
+			return nil
+		})
+	default:
+		return unknownProperty(name, "open-paths", "realm")
+	}
+}
+
 func (d door) authReport(ctx context.Context, c *Call) error {
 	a, err := pipeline.Kept[pipeline.HTTPAuth](ctx, d.Pipeline, c.App, pipeline.HTTPAuthSetting)
 	if err != nil {
@@ -140,5 +169,6 @@ func (d door) authReport(ctx context.Context, c *Call) error {
 	}
 	return c.Report(string(c.App)+" http-auth information", properties{
 		{"http-auth-enabled", strconv.FormatBool(a.On)}, {"http-auth-users", strings.Join(slices.Sorted(maps.Keys(a.Users)), " ")}, {"http-auth-allowed-ips", strings.Join(a.Allow, " ")},
+		{"http-auth-open-paths", strings.Join(a.Paths, " ")}, {"http-auth-realm", a.Realm},
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/berthhq/berth/appliance"
 	"github.com/berthhq/berth/appliance/pipeline"
@@ -21,6 +22,7 @@ func maintenance(d door) []Command {
 		{Name: "maintenance:report", Args: "<app>", Short: "show whether an app is in maintenance", For: Member, Reads: true, Run: d.maintenanceReport, Flags: listing},
 		{Name: "maintenance:custom-page", Args: "<app>", Short: "read the page for visitors from stdin", For: Member, Run: d.maintenancePage},
 		{Name: "maintenance:custom-page-remove", Args: "<app>", Short: "show the router's own page again", For: Member, Run: d.maintenancePageRemove},
+		{Name: "maintenance:set", Args: "<app> <maintenance-property> [<value>]", Short: "set retry-after, when visitors are to come again; no value takes it back", For: Member, Run: d.maintenanceSet},
 		{Name: "maintenance:add-allowed-ip", Args: "<app> <ip>...", Short: "let an address or network in all the same", For: Member, Run: d.maintenanceAllow},
 		{Name: "maintenance:remove-allowed-ip", Args: "<app> <ip>...", Short: "take that back", For: Member, Run: d.maintenanceDisallow},
 	}
@@ -67,6 +69,35 @@ func (d door) maintenancePageRemove(ctx context.Context, c *Call) error {
 	})
 }
 
+// maxRetryAfter is the longest that a visitor may be told to stay away: search
+// engines forget a page that is away for longer.
+const maxRetryAfter = 7 * 24 * time.Hour
+
+func (d door) maintenanceSet(ctx context.Context, c *Call) error {
+	name, value := c.Args[1], strings.Join(c.Args[2:], "")
+	if name != "retry-after" {
+		return unknownProperty(name, "retry-after")
+	}
+	var wait time.Duration
+	done := fmt.Sprintf("Unsetting retry-after of %s", c.App)
+	if value != "" {
+		var err error
+		if n, notNumber := strconv.Atoi(value); notNumber == nil && n < 1e6 {
+			wait = time.Duration(n) * time.Second
+		} else if wait, err = time.ParseDuration(value); err != nil {
+			wait = 0
+		}
+		if wait < time.Second || wait > maxRetryAfter {
+			return fmt.Errorf("%w time %.40q: write it as 90s, 30m or 2h, from 1s to 168h", appliance.ErrInvalid, value)
+		}
+		done = fmt.Sprintf("Setting retry-after of %s to %s", c.App, value)
+	}
+	return d.maintain(ctx, c, done, func(m *router.Maintenance) error {
+		m.RetryAfter = wait
+		return nil
+	})
+}
+
 func (d door) maintenanceAllow(ctx context.Context, c *Call) error {
 	return d.maintain(ctx, c, fmt.Sprintf("Letting %s in during maintenance of %s", strings.Join(c.Args[1:], ", "), c.App), func(m *router.Maintenance) error {
 		return allow(&m.Allow, c.Args[1:])
@@ -88,8 +119,13 @@ func (d door) maintenanceReport(ctx context.Context, c *Call) error {
 	if m.HTML != "" {
 		page = fmt.Sprintf("%d bytes", len(m.HTML))
 	}
+	again := ""
+	if m.RetryAfter > 0 {
+		again = fmt.Sprintf("%ds", int(m.RetryAfter.Seconds()))
+	}
 	return c.Report(string(c.App)+" maintenance information", properties{
 		{"maintenance-enabled", strconv.FormatBool(m.On)}, {"maintenance-custom-page", page}, {"maintenance-allowed-ips", strings.Join(m.Allow, " ")},
+		{"maintenance-retry-after", again},
 	})
 }
 

@@ -86,6 +86,17 @@ func TestWhatMakesNoSenseIsRefusedAndChangesNothing(t *testing.T) {
 		"http-auth:remove-user blog ada":                appliance.ErrNotFound,
 		"http-auth:add-allowed-ip blog 300.1.1.1":       appliance.ErrInvalid,
 		"http-auth:add-user blog ada hunter2":           command.ErrUsage,
+		"http-auth:set blog open-paths healthz":         appliance.ErrInvalid,
+		"http-auth:set blog open-paths /a*b":            appliance.ErrInvalid,
+		"http-auth:set blog open-paths /a /b\r\nX:":     appliance.ErrInvalid,
+		"http-auth:set blog realm a\"b":                 appliance.ErrInvalid,
+		"http-auth:set blog nonsense x":                 appliance.ErrNotFound,
+		"maintenance:set blog retry-after soon":         appliance.ErrInvalid,
+		"maintenance:set blog retry-after 0":            appliance.ErrInvalid,
+		"maintenance:set blog retry-after 1000h":        appliance.ErrInvalid,
+		"maintenance:set blog nonsense 1":               appliance.ErrNotFound,
+		"router:set blog hsts-except https://a.org":     appliance.ErrInvalid,
+		"router:set blog hsts-except *.a.org":           appliance.ErrInvalid,
 		// Somebody who keeps people out by mistake lets everybody in by another.
 		"router:set blog allow-ips ,":                           appliance.ErrInvalid,
 		"router:set blog compression-types ,,":                  appliance.ErrInvalid,
@@ -255,6 +266,58 @@ func TestAChangeHoldsAtOnce(t *testing.T) {
 	w.ok("router:set", "--global", "trusted-proxies", "192.0.2.1")
 	if got := w.visit("/", func(req *http.Request) { req.Header.Set("X-Forwarded-For", "10.1.2.3") }); got.Code != 200 {
 		t.Errorf("from elsewhere, by a trusted proxy: %d", got.Code)
+	}
+}
+
+func TestWhatIsSaidAboutPasswordsAndMaintenanceHolds(t *testing.T) {
+	w := newWorld(t)
+	w.deploy("blog", "")
+	w.must(w.runWith("hunter2\n", bob, "http-auth:add-user", "blog", "vera").err)
+	w.ok("http-auth:on", "blog")
+	reported := func(command string) (report map[string]string) {
+		t.Helper()
+		if err := json.Unmarshal([]byte(w.ok(command, "blog", "--format", "json")), &report); err != nil {
+			t.Fatal(err)
+		}
+		return report
+	}
+
+	w.must(w.run(bob, "http-auth:set", "blog", "open-paths", "/healthz", "/hooks/*").err)
+	w.must(w.run(bob, "http-auth:set", "blog", "realm", "Our", "preview").err)
+	for path, want := range map[string]int{"/": 401, "/healthz": 200, "/healthz/x": 401, "/hooks/a/b": 200, "/hooks/../admin": 401, "/hooks/%2e%2e/admin": 401} {
+		got := w.visit(path)
+		if got.Code != want || want == 401 && !strings.Contains(got.Header().Get("WWW-Authenticate"), `realm="Our preview"`) {
+			t.Errorf("%s: %d %v, want %d", path, got.Code, got.Header(), want)
+		}
+	}
+	if r := reported("http-auth:report"); r["http-auth-open-paths"] != "/healthz /hooks/*" || r["http-auth-realm"] != "Our preview" {
+		t.Errorf("report = %v", r)
+	}
+	w.ok("http-auth:set", "blog", "open-paths")
+	w.ok("http-auth:set", "blog", "realm")
+	if got := w.visit("/healthz"); got.Code != 401 || strings.Contains(got.Header().Get("WWW-Authenticate"), "preview") {
+		t.Errorf("taken back: %d %v", got.Code, got.Header())
+	}
+	w.ok("http-auth:off", "blog")
+
+	w.must(w.run(bob, "maintenance:set", "blog", "retry-after", "2h").err)
+	w.ok("maintenance:on", "blog")
+	if got := w.visit("/").Header().Get("Retry-After"); got != "7200" || reported("maintenance:report")["maintenance-retry-after"] != "7200s" {
+		t.Errorf("Retry-After = %q, want 7200", got)
+	}
+	w.ok("maintenance:set", "blog", "retry-after")
+	if got := w.visit("/").Header().Get("Retry-After"); got != "300" {
+		t.Errorf("Retry-After = %q, want our own again", got)
+	}
+	w.ok("maintenance:off", "blog")
+
+	w.must(w.run(bob, "router:set", "blog", "hsts-except", "old.example.org").err)
+	for host, want := range map[string]bool{"old.example.org": false, "OLD.example.org:443": false, "www.example.org": true} {
+		w.ok("domains:add", "blog", "www.example.org", "old.example.org")
+		got := w.visit("/", func(req *http.Request) { req.Host = host })
+		if got.Code != 200 || (got.Header().Get("Strict-Transport-Security") != "") != want {
+			t.Errorf("%s: %d %v, want HSTS: %v", host, got.Code, got.Header(), want)
+		}
 	}
 }
 

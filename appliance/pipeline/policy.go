@@ -27,6 +27,8 @@ type HTTPAuth struct {
 	On    bool              `json:"on,omitempty"`
 	Users map[string]string `json:"users,omitempty"` // hashes of passwords, by name
 	Allow []string          `json:"allow,omitempty"` // addresses and networks that are not asked
+	Realm string            `json:"realm,omitempty"`
+	Paths []string          `json:"paths,omitempty"` // that nobody is asked for
 }
 
 // A door is what is kept about the door, as it is read.
@@ -101,7 +103,7 @@ func (d *door) policy() router.Policy {
 		}
 	}
 	policy.Redirects, policy.Maintenance, policy.Pages, policy.Headers = d.redirects, d.maintenance, d.pages, d.headers
-	policy.Auth.Allow = d.auth.Allow
+	policy.Auth.Allow, policy.Auth.Realm, policy.Auth.Paths = d.auth.Allow, d.auth.Realm, d.auth.Paths
 	if d.auth.On {
 		policy.Auth.Users = d.auth.Users
 	}

@@ -94,6 +94,7 @@ var DoorProperties = []DoorProperty{
 		show: func(p router.Policy) string { return strconv.FormatInt(int64(p.HSTS.MaxAge/time.Second), 10) },
 	},
 	truth("hsts-include-subdomains", "also for what is below the host", func(p *router.Policy) *bool { return &p.HSTS.Subdomains }, false),
+	list("hsts-except", "hosts for which it is not sent, as old.example.org", func(p *router.Policy) *[]string { return &p.HSTS.Except }),
 	truth("hsts-preload", "let browsers have it built in", func(p *router.Policy) *bool { return &p.HSTS.Preload }, false),
 	truth("compression", "compress answers (gzip, zstd) for who can take it", func(p *router.Policy) *bool { return &p.Compression.On }, false),
 	{

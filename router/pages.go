@@ -91,6 +91,9 @@ func (p *page) send(w http.ResponseWriter, req *http.Request, requestID, html st
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(p.Status)
+	if req.Method == http.MethodHead {
+		return // or it would be counted as if it had gone out
+	}
 	// The visitor may have gone; there is nobody to tell.
 	_, _ = w.Write(body)
 }

@@ -76,6 +76,7 @@ func TestAPageEscapesWhatTheVisitorSent(t *testing.T) {
 
 func TestAPageHasNoBodyForHEAD(t *testing.T) {
 	d := open(t)
+	d.swap(router.Service{Name: "blog", Hosts: []string{"blog.test"}})
 
 	res, err := d.client(false).Head("https://unknown.test/")
 	if err != nil {
@@ -84,6 +85,14 @@ func TestAPageHasNoBodyForHEAD(t *testing.T) {
 
 	if body, _ := io.ReadAll(res.Body); len(body) > 0 || res.StatusCode != 404 || res.ContentLength <= 0 {
 		t.Errorf("HEAD got %s, length %d, %q", res.Status, res.ContentLength, body)
+	}
+	for _, proto := range []bool{false, true} {
+		if res, err = d.client(proto).Head("https://blog.test/"); err != nil || res.StatusCode != 503 || res.ContentLength <= 0 {
+			t.Fatalf("HEAD got %v, %v", res, err)
+		}
+	}
+	if got := written(t, d.router.Metrics())["berth_router_response_bytes_total{app=blog}"]; got != 0 {
+		t.Errorf("%v bytes are counted, and none went out", got)
 	}
 }
 

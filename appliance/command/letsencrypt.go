@@ -97,7 +97,11 @@ func (f certificates) set(ctx context.Context, c *Call) error {
 		if err := f.Store.Set(ctx, p.setting, value); err != nil {
 			return err
 		}
-		fmt.Fprintf(c.Stdout, "=====> Setting %s to %s\n", p.name, value)
+		done := fmt.Sprintf("Setting %s to %s", p.name, value)
+		if value == "" {
+			done = "Unsetting " + p.name
+		}
+		fmt.Fprintf(c.Stdout, "=====> %s\n", done)
 		return f.reconfigure(ctx, c)
 	}
 	return unknownProperty(c.Args[0], propertyNames()...)

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -42,11 +43,20 @@ func (l logs) router(ctx context.Context, c *Call, last int) error {
 	if err != nil {
 		return err
 	}
+	// By SSH, a write for each line takes many times as long as the reading.
+	// Who follows sees each line when it comes.
+	out := bufio.NewWriterSize(c.Stdout, 32<<10)
+	show := func(text string) error {
+		_, err := fmt.Fprintln(out, text)
+		if err == nil && c.Bool("tail") {
+			err = out.Flush()
+		}
+		return err
+	}
 	dynos := &dynos{logs: l, app: c.App}
 	err = log.Read(ctx, string(c.App), last, c.Bool("tail"), func(line []byte) error {
 		if asJSON {
-			_, err := fmt.Fprintf(c.Stdout, "%s\n", line)
-			return err
+			return show(string(line))
 		}
 		var entry accessLine
 		if json.Unmarshal(line, &entry) != nil {
@@ -56,9 +66,11 @@ func (l logs) router(ctx context.Context, c *Call, last int) error {
 		if !c.Bool("quiet") {
 			text = entry.At + " berth[router]: " + text
 		}
-		_, err := fmt.Fprintln(c.Stdout, text)
-		return err
+		return show(text)
 	})
+	if flushed := out.Flush(); err == nil {
+		err = flushed
+	}
 	if n := log.Dropped(); n > 0 {
 		fmt.Fprintf(c.Stderr, " !     since its start, berth has not written the lines of %d requests, of all apps: there were more than it could, or the disk is full\n", n)
 	}

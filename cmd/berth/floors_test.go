@@ -13,6 +13,7 @@ import (
 // stands on a lower floor.
 var floors = [][]string{
 	{"router/wire"},
+	{"router/http2"},
 	{"appliance", "appliance/await", "appliance/progress", "appliance/static", "router", "tls"},
 	{"db", "tls/acmetest", "appliance/builder", "appliance/docker", "appliance/enginetest", "appliance/git"},
 	{"appliance/pipeline", "tls/acmetest/acmeserver"},

@@ -41,7 +41,7 @@ func (x *exchange) appendRequest(b []byte) []byte {
 	b = append(b, ' ')
 	b = append(b, target11(req)...)
 	b = append(b, " HTTP/1.1\r\nHost: "...)
-	host, _ := httpguts.PunycodeHostPort(req.Host) // makesSense has tried it
+	host := hostFor(req.Host)
 	b = append(b, host...)
 	b = append(b, "\r\n"...)
 	named := req.Header["Connection"]

@@ -8,12 +8,59 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/berthhq/berth/router"
 )
 
 // seen starts an app that hands over each request it gets.
 func seen(t *testing.T) (addr string, requests <-chan *http.Request) {
 	c := make(chan *http.Request, 10)
 	return app(t, func(_ http.ResponseWriter, req *http.Request) { c <- req }), c
+}
+
+// Attack: www。example.org, with a dot of another script, is found as
+// www.example.org, and the app sends its user a link with the host that it was
+// given. Read otherwise that is a name below .org, which anybody could have.
+func TestAnAppGetsTheHostByWhichItWasFound(t *testing.T) {
+	d := open(t)
+	addr, requests := seen(t)
+	d.swap(router.Service{Name: "blog", Hosts: []string{"www.blog.test", "bücher.test"}, Targets: []string{addr}})
+
+	for sent, want := range map[string]string{
+		"www.blog.test": "www.blog.test", "WWW.blog.test:8443": "WWW.blog.test:8443",
+		"www\u3002blog.test": "www.blog.test", "www\uff0eblog\uff61test:8443": "www.blog.test:8443", "\uff37ww.blog.test": "www.blog.test",
+		"www.blo\u00adg.test": "www.blog.test", "bücher.test:80": "xn--bcher-kva.test:80", "xn--bcher-kva.test": "xn--bcher-kva.test",
+	} {
+		d.raw("GET / HTTP/1.1\r\nHost: " + sent + "\r\nConnection: close\r\n\r\n")
+		got := within(t, requests, sent)
+		if got.Host != want || got.Header.Get("X-Forwarded-Host") != want || !strings.Contains(got.Header.Get("Forwarded"), `host="`+want+`"`) {
+			t.Errorf("%q: the app got %q, %v, want %q", sent, got.Host, got.Header, want)
+		}
+	}
+}
+
+// Attack: what a visitor may not say in the head, they say behind the body, and
+// the app adds one to the other.
+func TestTrailersSayNoMoreAboutTheVisitorThanHeaders(t *testing.T) {
+	d := open(t)
+	trailers := make(chan http.Header, 1)
+	d.blog(app(t, func(_ http.ResponseWriter, req *http.Request) {
+		_, _ = io.Copy(io.Discard, req.Body)
+		trailers <- req.Trailer
+	}))
+
+	d.raw("POST / HTTP/1.1\r\nHost: blog.test\r\nConnection: close\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum, X-Forwarded-For, X-Real-Ip, Client-Ip\r\n\r\n" +
+		"1\r\na\r\n0\r\nX-Sum: 1\r\nX-Forwarded-For: 6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nClient-IP: 6.6.6.6\r\n\r\n")
+
+	got := within(t, trailers, "the trailers")
+	for name, values := range got {
+		if len(values) > 0 && name != "X-Sum" {
+			t.Errorf("the app got %s: %s", name, values)
+		}
+	}
+	if got.Get("X-Sum") != "1" {
+		t.Errorf("trailers = %v, want the sum", got)
+	}
 }
 
 func TestTheAppLearnsWhereTheRequestCameFrom(t *testing.T) {

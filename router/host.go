@@ -29,6 +29,23 @@ func canonicalHost(host string) string {
 	return strings.ToLower(strings.TrimSuffix(inASCII(host), "."))
 }
 
+// hostFor is a request's host as the target gets it: as it came, but what is
+// not in ASCII as the table has read it. Apps make links of it, and by another
+// reading (www。example.org has two dots, or one) they lead to somebody else.
+func hostFor(host string) string {
+	for _, c := range []byte(host) {
+		if c < 0x80 {
+			continue
+		}
+		port := ""
+		if i := strings.LastIndexByte(host, ':'); i >= 0 {
+			host, port = host[:i], host[i:]
+		}
+		return canonicalHost(host) + port
+	}
+	return host
+}
+
 // isCanonical reports whether nothing but small letters, digits, hyphens and
 // underscores is in the host, with dots in between.
 func isCanonical(host string) bool {

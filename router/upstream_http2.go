@@ -8,8 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/net/http/httpguts"
 )
 
 // HTTP2 is the protocol of a service whose processes speak HTTP/2 without TLS
@@ -63,7 +61,7 @@ func (x *exchange) askHTTP2() (*http.Response, error) {
 			delete(out.Header, name)
 		}
 	}
-	host, _ := httpguts.PunycodeHostPort(x.req.Host) // makesSense has tried it
+	host := hostFor(x.req.Host)
 	for _, f := range x.origin(host) {
 		out.Header.Set(f.name, f.value)
 	}

@@ -18,8 +18,8 @@ const (
 	headTimeout = 10 * time.Second // from a head's first byte to its last
 	idleTimeout = 2 * time.Minute  // between two requests
 
-	// writeTimeout is for one write, of 64 KB at most: a visitor who reads more
-	// slowly than that is not there for the answer.
+	// writeTimeout is for one write, of copySize at most: a visitor who reads
+	// more slowly than that is not there for the answer.
 	writeTimeout = 2 * time.Minute
 
 	// leaving is how long the visitor of an idle connection has to close it, too.
@@ -269,7 +269,8 @@ func (c *conn) linger() {
 
 // limitWriting has a write fail that a visitor takes nothing of for long.
 func (c *conn) limitWriting() {
-	if by := time.Now().Add(writeTimeout); by.Sub(c.writeBy) > slack {
+	limit := c.entrance.writeTimeout
+	if by := time.Now().Add(limit); by.Sub(c.writeBy) > min(slack, limit/4) {
 		c.writeBy = by
 		_ = c.tcp.SetWriteDeadline(by) // a connection that takes no limit is closed, and will tell
 	}

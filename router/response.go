@@ -64,7 +64,10 @@ func (x *exchange) pass(res *http.Response) {
 	}
 	x.passHead(res)
 	err := x.passBody(res)
-	_ = res.Body.Close() // it has been read, or its connection will be closed
+	if err != nil {
+		x.drop() // otherwise closing the body would read the rest of it, which may have no end
+	}
+	_ = res.Body.Close() // it has been read, or its connection is closed
 	x.finishUpload()
 	l, stopped := x.release()
 	if l != nil && !stopped && err == nil && !res.Close && l.r.Buffered() == 0 && (x.upload == nil || x.upload.whole) {

@@ -29,6 +29,8 @@ type Server struct {
 	Alone func() bool
 
 	Log *slog.Logger
+
+	writeTimeout time.Duration // for one write by HTTP/1.1; 0 for the default
 }
 
 // Serve serves until ctx is done, and returns nil then, after the requests
@@ -47,6 +49,9 @@ func (s *Server) Serve(ctx context.Context) error {
 			return
 		}
 		e := newEntrance(base, l, requests.counting(h), config, s.Log)
+		if s.writeTimeout > 0 {
+			e.writeTimeout = s.writeTimeout
+		}
 		entrances = append(entrances, e)
 		running.Go(func() { stopped <- e.serve() })
 	}

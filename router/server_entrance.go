@@ -28,6 +28,8 @@ type entrance struct {
 	log      *slog.Logger
 	http2    *http2Door
 
+	writeTimeout time.Duration // for one write
+
 	closing atomic.Bool // no new connection is accepted, and no request begins after another
 	running sync.WaitGroup
 	open    atomic.Int64 // connections that have been accepted
@@ -38,7 +40,7 @@ type entrance struct {
 }
 
 func newEntrance(base context.Context, l net.Listener, h http.Handler, config *tls.Config, log *slog.Logger) *entrance {
-	e := &entrance{listener: l, handler: h, tls: config, base: base, log: log, conns: map[net.Conn]*conn{}}
+	e := &entrance{listener: l, handler: h, tls: config, base: base, log: log, conns: map[net.Conn]*conn{}, writeTimeout: writeTimeout}
 	if h == nil {
 		e.handler = http.NotFoundHandler()
 	}

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -163,39 +162,36 @@ func TestWhatIsUnderWayGoesOnDuringAHold(t *testing.T) {
 
 func TestTheFirstToComeIsTheFirstToGo(t *testing.T) {
 	h := &hold{bounds: plenty}
-	var mu sync.Mutex
-	var order []int
-	var all sync.WaitGroup
-	for i := range 50 {
-		all.Go(func() {
-			h.wait(httptest.NewRequest("GET", "/", nil))
-			mu.Lock()
-			defer mu.Unlock()
-			order = append(order, i)
-		})
-		await.That(t, "it waits", func() bool { return h.waiting() == i+1 })
+	var queue []*parked
+	for range 50 {
+		p := &parked{turn: make(chan struct{}), gone: make(chan struct{})}
+		if place, _ := h.enter(p); place == nil {
+			t.Fatal("there is no place")
+		}
+		queue = append(queue, p)
 	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		h.end()
+	}()
 
-	h.mu.Lock()
-	first := h.queue.Front()
-	h.mu.Unlock()
-	for i, at := 0, first; at != nil; i, at = i+1, at.Next() {
+	for i, p := range queue {
 		select {
-		case <-at.Value.(*parked).turn:
-			t.Fatalf("number %d has its turn before the end", i)
-		default:
+		case <-p.turn:
+		case <-time.After(await.Patience):
+			t.Fatalf("number %d never has its turn", i)
 		}
-	}
-	h.end()
-	all.Wait()
-
-	// What comes after the end of wait is not the hold's any more, so two
-	// neighbours may change places.
-	for at, i := range order {
-		if at-i > 5 || i-at > 5 {
-			t.Errorf("number %d went as number %d", i, at)
+		for n, other := range queue[i+1:] {
+			select {
+			case <-other.turn:
+				t.Fatalf("number %d has its turn before number %d is gone", i+1+n, i)
+			default:
+			}
 		}
+		close(p.gone)
 	}
+	<-ended
 }
 
 func TestPastABoundThereIsAPageThatSaysWhenToComeBack(t *testing.T) {

@@ -9,8 +9,9 @@ const (
 	// readSize holds nearly every head, and a body that comes with it.
 	readSize = 4 << 10
 
-	// copySize is four records of TLS.
-	copySize = 64 << 10
+	// copySize is two records of TLS, and stays in a core's nearest cache while
+	// it is read, encrypted and written: 1 MB is faster by it than by 64 KB.
+	copySize = 32 << 10
 )
 
 // readers are what heads are read through.

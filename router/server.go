@@ -3,7 +3,6 @@ package router
 import (
 	"context"
 	"crypto/tls"
-	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -133,15 +132,3 @@ func (u *underWay) awaitOld(limit time.Duration) {
 		}
 	}
 }
-
-// debugLog is for what net/http has to say: the misdeeds of visitors, mostly.
-func debugLog(l *slog.Logger) *log.Logger {
-	if l == nil {
-		return log.New(discard{}, "", 0)
-	}
-	return slog.NewLogLogger(l.Handler(), slog.LevelDebug)
-}
-
-type discard struct{}
-
-func (discard) Write(b []byte) (int, error) { return len(b), nil }

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/berthhq/berth/router/http2"
 	"github.com/berthhq/berth/router/wire"
 )
 
@@ -26,7 +27,7 @@ type entrance struct {
 	tls      *tls.Config // nil for plain HTTP
 	base     context.Context
 	log      *slog.Logger
-	http2    *http2Door
+	http2    *http2.Server
 
 	writeTimeout time.Duration // for one write
 
@@ -44,7 +45,7 @@ func newEntrance(base context.Context, l net.Listener, h http.Handler, config *t
 	if h == nil {
 		e.handler = http.NotFoundHandler()
 	}
-	e.http2 = newHTTP2Door(e.handler, log)
+	e.http2 = &http2.Server{Handler: e.handler, Log: log}
 	e.running.Add(1) // for serve
 	return e
 }
@@ -100,7 +101,7 @@ func (e *entrance) welcome(tcp net.Conn) {
 		c.Conn, c.tls = secure, &state
 		switch state.NegotiatedProtocol {
 		case "h2":
-			e.http2.serve(ctx, secure)
+			e.http2.Serve(ctx, http2.Wires{Conn: secure, Cork: cork, TLS: &state})
 			return
 		case "", "http/1.1", "http/1.0":
 		default:
@@ -171,9 +172,9 @@ func (e *entrance) shutdown(ctx context.Context) {
 	}()
 	e.closeIdle()
 	for begun := time.Now(); e.open.Load() > 0 && time.Since(begun) < lingering && pauseFor(ctx, lingering/50); {
-		e.http2.sayGoodbye()
+		e.http2.SayGoodbye()
 	}
-	e.http2.shutdown(ctx)
+	e.http2.Shutdown()
 	turn := time.NewTicker(lingering)
 	defer turn.Stop()
 	for {

@@ -18,7 +18,7 @@ type patience struct {
 func (p *patience) begin(c *conn) {
 	now := time.Now()
 	p.begun, p.heard, p.idle = now, now, now
-	p.timer = time.AfterFunc(c.limits.Preface, c.tend)
+	p.timer = time.AfterFunc(min(c.limits.Preface, c.limits.Silence), c.tend)
 }
 
 // tend looks after what takes too long.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/berthhq/berth/router/wire"
@@ -21,6 +22,8 @@ type upload struct {
 	x     *exchange
 	done  chan struct{}
 	whole bool // everything has been sent, and nobody had to hurry it; set before done is closed
+
+	unwanted atomic.Bool // the answer is complete, or there will be none from this target
 }
 
 // lastWait is how long an answer that is complete waits for the rest of its
@@ -69,14 +72,23 @@ func (u *upload) copy(l *link) bool {
 			return !chunked || u.end(l)
 		}
 		if err != nil {
-			if err != errTooLarge {
-				err = errUpload
-			}
-			u.x.stop(err)
+			u.broken(err)
 			return false
 		}
 		buf.fit(n)
 	}
+}
+
+// broken has the exchange stopped because its body cannot be read, unless it is
+// we who have ended that: what is left of the answer can still be sent.
+func (u *upload) broken(err error) {
+	if u.unwanted.Load() {
+		return
+	}
+	if err != errTooLarge {
+		err = errUpload
+	}
+	u.x.stop(err)
 }
 
 // end sends what is behind the last chunk.
@@ -104,6 +116,7 @@ func (x *exchange) finishUpload() {
 		return
 	case <-time.After(lastWait):
 	}
+	u.unwanted.Store(true)
 	x.mu.Lock()
 	if x.link != nil {
 		x.link.stop()

@@ -101,10 +101,8 @@ func (s *streamed) Read(b []byte) (int, error) {
 	switch {
 	case err == io.EOF:
 		x.asked.Store(time.Now().UnixNano())
-	case err == errTooLarge:
-		x.stop(err)
 	case err != nil:
-		x.stop(errUpload)
+		s.u.broken(err)
 	}
 	return n, err
 }

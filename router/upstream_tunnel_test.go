@@ -52,9 +52,9 @@ func TestAWebSocketIsToldThatItsServerGoesAway(t *testing.T) {
 
 		report := d.router.Remove("blog").Drain(t.Context(), 0)
 
-		got, _ := io.ReadAll(r)
+		got, err := io.ReadAll(r)
 		if want := string([]byte{0x88, 2, 0x03, 0xe9}); (string(got) == want) != c.told || !c.told && len(got) > 0 {
-			t.Errorf("%s: the visitor got %x at the end, want a close frame: %v", name, got, c.told)
+			t.Errorf("%s: the visitor got %x at the end, %v, want a close frame: %v", name, got, err, c.told)
 		}
 		if report.Cut != 1 || report.Took > 5*time.Second {
 			t.Errorf("%s: report = %+v, want one cut", name, report)

@@ -44,6 +44,7 @@ func (by *manager) start(t *testing.T) {
 	}
 	defer log.Close()
 	files, env := by.store.forProcess()
+	defer closeFiles(files)
 	// The process that systemd starts finds its own number in LISTEN_PID.
 	cmd := by.command("/", "sh", "-c", `LISTEN_PID=$$ exec berth serve`)
 	for _, e := range env {

@@ -110,6 +110,7 @@ func TestAStoreKeepsWhatItIsGiven(t *testing.T) {
 		files, _ = store.forProcess()
 		return len(files) == 1
 	})
+	defer closeFiles(files)
 	if c, err := net.Dial("tcp", ln.Addr().String()); err != nil {
 		t.Errorf("a visitor was turned away: %v", err)
 	} else {

@@ -109,7 +109,7 @@ func (s *fileStore) whoIsMain() (pid int, moved <-chan struct{}) {
 }
 
 // forProcess returns what a process of the program is started with: files from
-// listenFDs on, and the environment that tells of them.
+// listenFDs on, which the caller closes, and the environment that tells of them.
 func (s *fileStore) forProcess() (files []*os.File, env []string) {
 	if s == nil {
 		return nil, nil
@@ -117,9 +117,16 @@ func (s *fileStore) forProcess() (files []*os.File, env []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.main = 0
-	names := slices.Sorted(maps.Keys(s.files))
-	for _, name := range names {
-		files = append(files, s.files[name])
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(s.files)) {
+		// The process that runs may replace a file while the next is started.
+		fd, err := unix.FcntlInt(s.files[name].Fd(), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			s.log.Error("pass on a socket", "name", name, "err", err)
+			continue // the process opens it anew
+		}
+		names = append(names, name)
+		files = append(files, keepFile(fd))
 	}
 	env = []string{"NOTIFY_SOCKET=" + s.path}
 	if len(files) > 0 {

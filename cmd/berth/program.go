@@ -122,6 +122,7 @@ func (p *program) start() (*os.Process, error) {
 	cmd.Env = append(slices.Clip(p.env), p.mark)
 	cmd.Stdout, cmd.Stderr = p.out, p.out
 	files, env := p.store.forProcess()
+	defer closeFiles(files)
 	cmd.ExtraFiles, cmd.Env = files, append(cmd.Env, env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {

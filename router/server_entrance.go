@@ -33,7 +33,6 @@ type entrance struct {
 
 	closing atomic.Bool // no new connection is accepted, and no request begins after another
 	running sync.WaitGroup
-	open    atomic.Int64 // connections that have been accepted
 
 	mu    sync.Mutex         // guards the fields below
 	over  bool               // what there still is, is broken off
@@ -72,11 +71,7 @@ func (e *entrance) serve() error {
 			return err
 		}
 		pause = 5 * time.Millisecond
-		e.open.Add(1)
-		e.running.Go(func() {
-			defer e.open.Add(-1)
-			e.welcome(tcp)
-		})
+		e.running.Go(func() { e.welcome(tcp) })
 	}
 }
 
@@ -171,18 +166,15 @@ func (e *entrance) shutdown(ctx context.Context) {
 		e.running.Wait()
 	}()
 	e.closeIdle()
-	for begun := time.Now(); e.open.Load() > 0 && time.Since(begun) < lingering && pauseFor(ctx, lingering/50); {
-		e.http2.SayGoodbye()
-	}
 	e.http2.Shutdown()
 	turn := time.NewTicker(lingering)
 	defer turn.Stop()
 	for {
-		e.closeIdle()
 		select {
 		case <-ended:
 			return
 		case <-turn.C:
+			e.closeIdle()
 			continue
 		case <-ctx.Done():
 		}
@@ -218,15 +210,6 @@ func (e *entrance) endTunnels() {
 	}
 }
 
-func pauseFor(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
-	}
-}
-
 // closeIdle closes the connections that have had no request since it was
 // called the last time. The others end with theirs.
 func (e *entrance) closeIdle() {
@@ -258,4 +241,13 @@ func overTLS(config *tls.Config) *tls.Config {
 		}
 	}
 	return config
+}
+
+func pauseFor(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
 }

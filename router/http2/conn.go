@@ -125,8 +125,12 @@ func (c *conn) fail(code h2.ErrCode) {
 	c.flushLater()
 }
 
+// lastCall is how long requests may be on their way whose visitor has not
+// heard the goodbye.
+const lastCall = time.Second
+
 // sayGoodbye names the last of all possible streams (RFC 9113, 6.8), so that
-// none is lost that is on its way.
+// none is lost that is on its way, and some time later the last there was.
 func (c *conn) sayGoodbye() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -134,6 +138,7 @@ func (c *conn) sayGoodbye() {
 		c.goodbye = true
 		c.goAway(1<<31-1, h2.ErrCodeNo)
 		c.flushLater()
+		time.AfterFunc(lastCall, c.finish)
 	}
 }
 

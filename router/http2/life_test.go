@@ -69,7 +69,7 @@ func TestRequestsOnTheirWayAreAnsweredAfterAGoodbye(t *testing.T) {
 	v.ask(1, true)
 	within(t, arrived, "the first")
 
-	v.server.SayGoodbye()
+	v.server.Shutdown()
 	g := v.skipTo(func(f h2.Frame) bool { _, ok := f.(*h2.GoAwayFrame); return ok }).(*h2.GoAwayFrame)
 	if g.LastStreamID != 1<<31-1 || g.ErrCode != h2.ErrCodeNo {
 		t.Errorf("the first goodbye is %v", g)
@@ -77,7 +77,6 @@ func TestRequestsOnTheirWayAreAnsweredAfterAGoodbye(t *testing.T) {
 	v.ask(3, true) // was on its way
 	within(t, arrived, "the second")
 
-	v.server.Shutdown()
 	g = v.skipTo(func(f h2.Frame) bool { _, ok := f.(*h2.GoAwayFrame); return ok }).(*h2.GoAwayFrame)
 	if g.LastStreamID != 3 {
 		t.Errorf("the last goodbye is %v, want stream 3", g)
@@ -145,4 +144,14 @@ func TestAPanicResetsTheStreamOnly(t *testing.T) {
 
 	v.wantReset(1, h2.ErrCodeInternal)
 	v.still(3)
+}
+
+func TestWhoComesAfterAShutdownIsAnsweredAndSentElsewhere(t *testing.T) {
+	v := arrive(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "done") }, (*http2.Server).Shutdown)
+	io.WriteString(v.conn, h2.ClientPreface)
+	v.WriteSettings()
+	v.ask(1, true)
+
+	v.wantStatus(1, "200")
+	v.wantEnd()
 }

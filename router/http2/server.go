@@ -104,23 +104,20 @@ func (s *Server) Serve(ctx context.Context, w Wires) {
 		delete(s.conns, c)
 	}()
 	if last {
-		c.finish()
+		c.sayGoodbye()
 	}
 	c.serve()
 }
 
-// SayGoodbye asks visitors to begin nothing new on their connections. What
-// they have sent before they hear it is answered.
-func (s *Server) SayGoodbye() { s.each((*conn).sayGoodbye) }
-
-// Shutdown has every connection end when the requests that have come on it by
-// now are answered. What comes later is refused unread, which visitors may
-// take elsewhere. It does not wait.
+// Shutdown has every connection end, also those to come, when its requests are
+// answered. Visitors are asked first to begin nothing new, and what they have
+// sent before they hear it is answered; what comes a second later is refused
+// unread, which they may take elsewhere. It does not wait.
 func (s *Server) Shutdown() {
 	s.mu.Lock()
 	s.last = true
 	s.mu.Unlock()
-	s.each((*conn).finish)
+	s.each((*conn).sayGoodbye)
 	s.workers.end()
 }
 

@@ -67,8 +67,8 @@ func (x *exchange) pass(res *http.Response) {
 	if err != nil {
 		x.drop() // otherwise closing the body would read the rest of it, which may have no end
 	}
+	x.finishUpload()     // first: by HTTP/2, closing the answer waits for who reads the request
 	_ = res.Body.Close() // it has been read, or its connection is closed
-	x.finishUpload()
 	l, stopped := x.release()
 	if l != nil && !stopped && err == nil && !res.Close && l.r.Buffered() == 0 && (x.upload == nil || x.upload.whole) {
 		x.target.keep(l)

@@ -89,11 +89,18 @@ func (x *exchange) askHTTP2() (*http.Response, error) {
 // A streamed body is an upload that a transport reads. Closing it does not
 // close the visitor's: the next target may need it.
 type streamed struct {
-	u    *upload
-	once sync.Once
+	u *upload
+
+	mu      sync.Mutex // guards the fields below
+	reading bool
+	closed  bool
 }
 
 func (s *streamed) Read(b []byte) (int, error) {
+	if !s.begin() {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	defer s.end()
 	x := s.u.x
 	n, err := x.req.Body.Read(b)
 	x.in.Add(int64(n))
@@ -107,7 +114,28 @@ func (s *streamed) Read(b []byte) (int, error) {
 	return n, err
 }
 
+func (s *streamed) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reading = !s.closed
+	return s.reading
+}
+
+func (s *streamed) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reading = false; s.closed {
+		close(s.u.done)
+	}
+}
+
+// Close does not wait for who reads, but the upload goes on as long as they do.
 func (s *streamed) Close() error {
-	s.once.Do(func() { close(s.u.done) })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed && !s.reading {
+		close(s.u.done)
+	}
+	s.closed = true
 	return nil
 }

@@ -355,7 +355,8 @@ func (x *exchange) stop(cause error) {
 		x.cancelDial()
 	}
 	if x.upgraded != nil {
-		x.upgraded.stop()
+		x.upgraded.stop() // which has limits of its own: the visitor may answer to it
+		return
 	}
 	if x.link != nil {
 		x.link.stop()

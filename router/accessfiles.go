@@ -363,6 +363,13 @@ func (p logPart) compress(dir string) (int64, error) {
 		return p.size, err
 	}
 	// The compressed one is as old as what is in it.
-	err = cmp.Or(os.Chtimes(path+".new", p.changed, p.changed), os.Rename(path+".new", path), os.Remove(p.path(dir)))
-	return info.Size(), err
+	return info.Size(), os.Chtimes(path+".new", p.changed, p.changed)
+}
+
+// replace has what compress has made take the part's place.
+func (p logPart) replace(dir string) error {
+	packed := p
+	packed.gz = true
+	path := packed.path(dir)
+	return cmp.Or(os.Rename(path+".new", path), os.Remove(p.path(dir)))
 }

@@ -247,6 +247,11 @@ func (l *AccessLog) Compress() bool {
 	size, err := old.compress(l.Dir)
 	l.writing.Lock()
 	defer l.writing.Unlock()
+	if err == nil {
+		// Whoever reads looks at the names with this lock held, and finds the
+		// one file or the other.
+		err = old.replace(l.Dir)
+	}
 	if err != nil {
 		l.Log.Warn("access log: compress", "service", old.service, "err", err)
 		return true

@@ -48,9 +48,7 @@ func (l *AccessLog) Read(ctx context.Context, service string, last int, follow b
 		if parts, changed, err = l.parts(service); err != nil {
 			return err
 		}
-		if i := slices.IndexFunc(parts, func(p logPart) bool { return p.number == at.part.number }); i >= 0 {
-			parts = parts[i:]
-		}
+		parts = slices.DeleteFunc(parts, func(p logPart) bool { return p.number < at.part.number })
 		for _, p := range parts {
 			if p.number != at.part.number {
 				at.offset = 0

@@ -96,7 +96,7 @@ func (u *upload) end(l *link) bool {
 	b := append(make([]byte, 0, 64), "0\r\n"...)
 	for name, values := range u.x.req.Trailer {
 		for _, value := range values {
-			if wire.ValidMethod(name) && !aboutOrigin(name) && !u.x.from.invented(name, values) {
+			if wire.ValidName(name) && !aboutOrigin(name) && !u.x.from.invented(name, values) {
 				b = appendField(b, name, value)
 			}
 		}

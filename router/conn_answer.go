@@ -38,12 +38,19 @@ type answer struct {
 type incoming struct {
 	io.ReadCloser
 	conn  *conn
+	req   *http.Request
 	ended atomic.Bool
+
+	// trailed is set with ended, if there was a trailer. Where that ends is
+	// read in more than one way, so the connection ends with the answer.
+	trailed atomic.Bool
 }
 
 func (i *incoming) Read(b []byte) (int, error) {
 	n, err := i.ReadCloser.Read(b)
-	if err == io.EOF && !i.ended.Swap(true) {
+	if err == io.EOF && !i.ended.Load() {
+		i.trailed.Store(len(i.req.Trailer) > 0)
+		i.ended.Store(true)
 		i.conn.watchVisitor() // there is nothing more to read
 	}
 	return n, err
@@ -64,7 +71,7 @@ func (a *answer) run() (goesOn bool) {
 	a.last = a.req.Close
 	a.conn.startWatch()
 	if a.req.Body != http.NoBody {
-		a.body = &incoming{ReadCloser: a.req.Body, conn: a.conn}
+		a.body = &incoming{ReadCloser: a.req.Body, conn: a.conn, req: a.req}
 		a.req.Body = a.body
 	} else {
 		a.conn.watchVisitor()
@@ -79,7 +86,7 @@ func (a *answer) run() (goesOn bool) {
 		_, err := io.Copy(io.Discard, a.body)
 		unread = err != nil
 	}
-	a.last = a.last || unread
+	a.last = a.last || unread || a.body != nil && a.body.trailed.Load()
 	if a.finish() != nil {
 		return false
 	}
@@ -141,6 +148,9 @@ func (a *answer) begin() {
 	if a.length < 0 && !a.bare {
 		a.chunked = a.req.ProtoAtLeast(1, 1)
 		a.last = a.last || !a.chunked
+	}
+	if a.body != nil && a.body.trailed.Load() {
+		a.last = true
 	}
 	if a.body != nil && !a.body.ended.Load() && a.req.Header["Expect"] != nil {
 		a.last = true // nobody knows whether the body will come
@@ -337,7 +347,7 @@ func appendHeader(b []byte, h http.Header) []byte {
 		case "Connection", "Content-Length", "Transfer-Encoding", "Keep-Alive", "Proxy-Connection":
 			continue
 		}
-		if strings.HasPrefix(name, http.TrailerPrefix) || !wire.ValidMethod(name) {
+		if strings.HasPrefix(name, http.TrailerPrefix) || !wire.ValidName(name) {
 			continue
 		}
 		for _, value := range values {

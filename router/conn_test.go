@@ -51,6 +51,7 @@ func TestNothingOfASmuggledRequestReachesTheApp(t *testing.T) {
 		"chunk in hex":    "POST / HTTP/1.1\r\nHost: blog.test\r\nTransfer-Encoding: chunked\r\n\r\n0x0\r\n\r\n" + inner,
 		"chunk too long":  "POST / HTTP/1.1\r\nHost: blog.test\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000000\r\n\r\n" + inner,
 		"chunk's bare LF": "POST / HTTP/1.1\r\nHost: blog.test\r\nTransfer-Encoding: chunked\r\n\r\n0\n\r\n" + inner,
+		"trailer's LF":    "POST / HTTP/1.1\r\nHost: blog.test\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: y\n\n" + inner,
 		"chunk overrun":   "POST / HTTP/1.1\r\nHost: blog.test\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n" + inner,
 		"extension's LF":  "POST / HTTP/1.1\r\nHost: blog.test\r\nTransfer-Encoding: chunked\r\n\r\n1;\nxx\r\n4c\r\n0\r\n\r\n" + inner,
 	} {

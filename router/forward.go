@@ -46,7 +46,7 @@ func (x *exchange) appendRequest(b []byte) []byte {
 	b = append(b, "\r\n"...)
 	named := req.Header["Connection"]
 	for name, values := range req.Header {
-		if hopByHop(name) || name == "Content-Length" || aboutOrigin(name) || x.from.invented(name, values) || named != nil && names(named, name) || !wire.ValidMethod(name) {
+		if hopByHop(name) || name == "Content-Length" || aboutOrigin(name) || x.from.invented(name, values) || named != nil && names(named, name) || !wire.ValidName(name) {
 			continue
 		}
 		for _, value := range values {

@@ -36,7 +36,13 @@ func isToken[T string | []byte](b T) bool {
 }
 
 // ValidMethod reports whether a method may be passed on.
-func ValidMethod(method string) bool { return isToken(method) }
+func ValidMethod(method string) bool { return len(method) <= maxMethod && isToken(method) }
+
+// maxMethod is far more than any method has that is in use.
+const maxMethod = 64
+
+// ValidName reports whether a header field may have that name.
+func ValidName(name string) bool { return isToken(name) }
 
 // ValidHost reports whether a Host field is a name or an address, with a port
 // or without. It may be empty.
@@ -74,7 +80,7 @@ func ValidHost[T string | []byte](host T) bool {
 // ValidTarget reports whether a request's target can stand in a request line.
 func ValidTarget(target string) bool {
 	for i := range len(target) {
-		if c := target[i]; c <= ' ' || c == 0x7f {
+		if c := target[i]; c <= ' ' || c == 0x7f || c == '#' {
 			return false
 		}
 	}

@@ -45,9 +45,10 @@ func checkLine(line []byte) (target []byte, minor byte, err error) {
 		return nil, 0, &Refusal{http.StatusRequestURITooLong, "a request line that is too long"}
 	}
 	method := bytes.IndexByte(line, ' ')
-	if method < 1 || !isToken(line[:method]) {
-		return nil, 0, bad("a method that is no token")
+	if method < 1 || method > maxMethod || !isToken(line[:method]) {
+		return nil, 0, bad("a method that is no token, or a very long one")
 	}
+	asks := line[:method]
 	line = line[method+1:]
 	n := bytes.IndexByte(line, ' ')
 	if n < 1 {
@@ -55,21 +56,29 @@ func checkLine(line []byte) (target []byte, minor byte, err error) {
 	}
 	target, version := line[:n], line[n+1:]
 	for _, c := range target {
-		if c <= ' ' || c == 0x7f {
-			return nil, 0, bad("a control character in the request's target")
+		if c <= ' ' || c == 0x7f || c == '#' {
+			return nil, 0, bad("a character in the request's target that has to be escaped")
 		}
 	}
 	switch string(version) {
 	case "HTTP/1.1\r\n":
-		return target, 1, nil
+		return target, 1, checkAsterisk(asks, target)
 	case "HTTP/1.0\r\n":
-		return target, 0, nil
+		return target, 0, checkAsterisk(asks, target)
 	}
 	if len(version) == len("HTTP/1.1\r\n") && bytes.HasPrefix(version, []byte("HTTP/")) && bytes.HasSuffix(version, []byte("\r\n")) &&
 		'0' <= version[5] && version[5] <= '9' && version[6] == '.' && '0' <= version[7] && version[7] <= '9' {
 		return nil, 0, &Refusal{http.StatusHTTPVersionNotSupported, "a version of HTTP that does not exist here"}
 	}
 	return nil, 0, bad("a request line that is malformed")
+}
+
+// checkAsterisk refuses a target that is no path, where one is needed.
+func checkAsterisk(method, target []byte) error {
+	if len(target) == 1 && target[0] == '*' && string(method) != http.MethodOptions {
+		return bad("a target that is for OPTIONS only")
+	}
+	return nil
 }
 
 // add checks one line of the header.

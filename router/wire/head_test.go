@@ -21,6 +21,9 @@ func TestWhatCanBeReadInTwoWaysIsRefused(t *testing.T) {
 	}{
 		"bare LF":                     {"GET / HTTP/1.1\r\n" + host + "X: 1\nY: 2\r\n\r\n", 400},
 		"bare LF at the first line":   {"GET / HTTP/1.1\n" + host + "\r\n", 400},
+		"a fragment":                  {"GET /api#x HTTP/1.1\r\n" + host + "\r\n", 400},
+		"an asterisk of GET":          {"GET * HTTP/1.1\r\n" + host + "\r\n", 400},
+		"a method without end":        {strings.Repeat("G", 65) + " / HTTP/1.1\r\n" + host + "\r\n", 400},
 		"bare CR":                     {"GET / HTTP/1.1\r\n" + host + "X: 1\rY: 2\r\n\r\n", 400},
 		"bare CR in a name":           {"GET / HTTP/1.1\r\n" + host + "X\rY: 2\r\n\r\n", 400},
 		"NUL":                         {"GET / HTTP/1.1\r\n" + host + "X: 1\x00\r\n\r\n", 400},

@@ -181,6 +181,9 @@ func (c *conn) request() (*http.Request, error) {
 		return req, nil
 	}
 	req, err := http.ReadRequest(c.r)
+	if err == nil && req.ContentLength < 0 && req.Trailer == nil {
+		req.Trailer = http.Header{} // into which the body puts its own, also when there is a copy of req
+	}
 	if err != nil {
 		return nil, &wire.Refusal{Status: http.StatusBadRequest, Reason: "a request that is malformed"}
 	}
@@ -263,8 +266,8 @@ func (c *conn) linger() {
 	if half, ok := c.tcp.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite() // it may be closed already
 	}
-	_ = c.tcp.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
-	_, _ = io.CopyN(io.Discard, c.tcp, 256<<10)
+	_ = c.tcp.SetReadDeadline(time.Now().Add(2 * time.Second))
+	_, _ = io.CopyN(io.Discard, c.tcp, 64<<20)
 }
 
 // limitWriting has a write fail that a visitor takes nothing of for long.

@@ -14,7 +14,7 @@ const (
 	// patience is how long a request looks for a target that accepts a
 	// connection, so that visitors do not notice a process that Docker
 	// restarts.
-	patience = 2 * time.Second
+	patience = 5 * time.Second
 )
 
 // A dialError means that no connection came about, so nothing has been sent

@@ -21,11 +21,11 @@ import (
 
 // A zone is a name server with some records.
 type zone struct {
-	t      *testing.T
-	addr   string // by UDP and TCP
-	master bool   // it answers for itself
+	t    *testing.T
+	addr string // by UDP and TCP
 
 	mu      sync.Mutex // guards the fields below
+	master  bool       // it answers for itself
 	records []dns.RR
 	broken  string // what it has trouble with: a name
 	asked   int
@@ -79,6 +79,27 @@ func (z *zone) set(records ...string) {
 		}
 		z.records = append(z.records, rr)
 	}
+}
+
+// breaks gives the zone trouble with a name.
+func (z *zone) breaks(name string) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.broken = name
+}
+
+// rules makes it the server that answers for itself.
+func (z *zone) rules() {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.master = true
+}
+
+// questions returns how many it was asked.
+func (z *zone) questions() int {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return z.asked
 }
 
 func (z *zone) port() string { _, port, _ := net.SplitHostPort(z.addr); return port }
@@ -276,9 +297,9 @@ func TestWhatCannotBeKnownFromHereIsAWarningOnly(t *testing.T) {
 		"a proxy": {records: []string{blog + ". 60 IN A " + other}, change: func(p *certs.Preflight, _ *zone) {
 			p.Proxied = func(a netip.Addr) bool { return a.String() == other }
 		}, want: blog + " leads to a proxy (127.0.0.2)", wait: true},
-		"broken DNS":                {records: []string{right}, change: func(_ *certs.Preflight, z *zone) { z.broken = blog + "." }, want: "the DNS of " + blog + " could not be asked: the name server answers SERVFAIL"},
+		"broken DNS":                {records: []string{right}, change: func(_ *certs.Preflight, z *zone) { z.breaks(blog + ".") }, want: "the DNS of " + blog + " could not be asked: the name server answers SERVFAIL"},
 		"no DNS":                    {change: func(p *certs.Preflight, _ *zone) { p.Resolvers = []string{"127.0.0.1:1"} }, want: "could not be asked"},
-		"CAA that cannot be asked":  {records: []string{right}, change: func(_ *certs.Preflight, z *zone) { z.broken = "berth-test.com." }, want: "the CAA records of berth-test.com could not be asked for"},
+		"CAA that cannot be asked":  {records: []string{right}, change: func(_ *certs.Preflight, z *zone) { z.breaks("berth-test.com.") }, want: "the CAA records of berth-test.com could not be asked for"},
 		"CAA for us":                {records: []string{right, "berth-test.com. 60 IN CAA 0 issue \"digicert.com\"", "berth-test.com. 60 IN CAA 0 issue \"Pebble.LetsEncrypt.org; validationmethods=http-01\""}},
 		"CAA about mail and such":   {records: []string{right, "berth-test.com. 60 IN CAA 0 iodef \"mailto:x@berth-test.com\"", "berth-test.com. 60 IN CAA 0 issuewild \";\""}},
 		"CAA further up, overruled": {records: []string{right, blog + ". 60 IN CAA 0 issue \"pebble.letsencrypt.org\"", "berth-test.com. 60 IN CAA 0 issue \";\""}},
@@ -316,15 +337,15 @@ func TestWhatCannotBeKnownFromHereIsAWarningOnly(t *testing.T) {
 // What a resolver remembers may be hours old.
 func TestAStaleCacheIsNotBelieved(t *testing.T) {
 	master := newZone(t, blog+". 60 IN A "+self)
-	master.master = true
+	master.rules()
 	cache := newZone(t, blog+". 60 IN A "+other, "berth-test.com. 60 IN NS ns.berth-test.com.", "ns.berth-test.com. 60 IN A "+self)
 	w, ca := checked(t, cache, func(p *certs.Preflight) { p.Private(master.port()) })
 
 	w.m.Manage(blog)
 	w.untilPublic(blog)
 
-	if ca.Orders() != 1 || master.asked == 0 {
-		t.Errorf("%d orders, the zone's own server was asked %d times", ca.Orders(), master.asked)
+	if ca.Orders() != 1 || master.questions() == 0 {
+		t.Errorf("%d orders, the zone's own server was asked %d times", ca.Orders(), master.questions())
 	}
 	// Nor is it asked when it is not there.
 	cache.set(blog+". 60 IN A "+self, "berth-test.com. 60 IN NS ns.berth-test.com.", "ns.berth-test.com. 60 IN A "+mute)

@@ -46,35 +46,6 @@ func (s *Store) RemoveKey(ctx context.Context, name string) error {
 	return affected(result, fmt.Errorf("key %s %w", name, appliance.ErrNotFound))
 }
 
-// Grant lets a key work on an app. Granting twice is no error.
-func (s *Store) Grant(ctx context.Context, app appliance.AppName, key string) error {
-	_, err := s.db.ExecContext(ctx, `INSERT INTO access (app, key) VALUES (?, ?) ON CONFLICT DO NOTHING`, app, key)
-	if isMissingParent(err) {
-		return fmt.Errorf("app %s or key %s %w", app, key, appliance.ErrNotFound)
-	}
-	return err
-}
-
-// Revoke takes back what Grant gave.
-func (s *Store) Revoke(ctx context.Context, app appliance.AppName, key string) error {
-	result, err := s.db.ExecContext(ctx, `DELETE FROM access WHERE app = ? AND key = ?`, app, key)
-	if err != nil {
-		return err
-	}
-	return affected(result, fmt.Errorf("access of key %s to %s %w", key, app, appliance.ErrNotFound))
-}
-
-// MayWorkOn reports whether a key was granted an app.
-func (s *Store) MayWorkOn(ctx context.Context, app appliance.AppName, key string) (may bool, err error) {
-	err = s.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM access WHERE app = ? AND key = ?)`, app, key).Scan(&may)
-	return may, err
-}
-
-// Granted returns the keys that were granted an app, by name.
-func (s *Store) Granted(ctx context.Context, app appliance.AppName) ([]string, error) {
-	return query(ctx, s, text, `SELECT key FROM access WHERE app = ? ORDER BY key`, app)
-}
-
 func key(rows *sql.Rows) (k appliance.Key, err error) {
 	var at string
 	if err := rows.Scan(&k.Name, &k.Fingerprint, &k.Public, &k.Admin, &at); err != nil {

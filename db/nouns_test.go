@@ -111,8 +111,9 @@ func TestWhatIsNotThereIsErrNotFound(t *testing.T) {
 		"RemoveKey":                      w.RemoveKey(ctx, "bob"),
 		"RemoveDomain":                   w.RemoveDomain(ctx, "blog", "blog.example"),
 		"RemoveDomain of another app's":  w.RemoveDomain(ctx, "blog", "api.example"),
-		"Grant to a key that is not":     w.Grant(ctx, "blog", "bob"),
-		"Grant of an app that is not":    w.Grant(ctx, "gone", "ada"),
+		"Grant to a key that is not":     w.Grant(ctx, appliance.Grant{App: "blog", Who: "bob", Access: appliance.ViewAccess}),
+		"Grant to a team that is not":    w.Grant(ctx, appliance.Grant{App: "blog", Who: "@devs", Access: appliance.ViewAccess}),
+		"Grant of an app that is not":    w.Grant(ctx, appliance.Grant{App: "gone", Who: "ada", Access: appliance.ViewAccess}),
 		"Revoke of what was not granted": w.Revoke(ctx, "blog", "ada"),
 	} {
 		if !errors.Is(err, appliance.ErrNotFound) {
@@ -129,7 +130,7 @@ func TestDestroyedAppLeavesNothingButItsEvents(t *testing.T) {
 	w.must(w.Scale(ctx, "blog", appliance.Formation{"web": 2}))
 	w.must(w.AddDomain(ctx, "blog", "blog.example"))
 	w.must(w.SetApp(ctx, "blog", "check-path", "/up"))
-	w.must(w.Grant(ctx, "blog", "ada"))
+	w.must(w.Grant(ctx, appliance.Grant{App: "blog", Who: "ada", Access: appliance.DeployAccess}))
 	_, err := w.AddRelease(ctx, appliance.Release{App: "blog"})
 	w.must(err)
 	w.must(w.Record(ctx, appliance.Event{App: "blog", Action: "apps:destroy"}))
@@ -151,8 +152,8 @@ func TestDestroyedAppLeavesNothingButItsEvents(t *testing.T) {
 	if err != nil || r.Version != 1 {
 		t.Errorf("first release of the new app = v%d, %v, want v1", r.Version, err)
 	}
-	if may, err := w.MayWorkOn(ctx, "blog", "ada"); err != nil || may {
-		t.Errorf("MayWorkOn = %v, %v, want the old grant gone", may, err)
+	if got, err := w.AccessTo(ctx, "blog", "ada"); err != nil || got != appliance.NoAccess {
+		t.Errorf("AccessTo = %q, %v, want the old grant gone", got, err)
 	}
 }
 
@@ -282,49 +283,6 @@ func TestKeysAreFoundByFingerprint(t *testing.T) {
 	w.must(w.RemoveKey(ctx, "ada"))
 	if _, err := w.Key(ctx, "SHA256:a"); !errors.Is(err, appliance.ErrNotFound) {
 		t.Errorf("key after removal = %v, want ErrNotFound", err)
-	}
-}
-
-func TestAccessIsPerAppAndKey(t *testing.T) {
-	w := newWorld(t)
-	ctx := t.Context()
-	w.must(w.CreateApp(ctx, "api", false))
-	w.must(w.AddKey(ctx, appliance.Key{Name: "ada", Fingerprint: "SHA256:a"}))
-	w.must(w.AddKey(ctx, appliance.Key{Name: "bob", Fingerprint: "SHA256:b"}))
-	w.must(w.Grant(ctx, "blog", "bob"))
-	w.must(w.Grant(ctx, "blog", "bob")) // twice is no error
-	w.must(w.Grant(ctx, "blog", "ada"))
-
-	for _, tt := range []struct {
-		app  appliance.AppName
-		key  string
-		want bool
-	}{{"blog", "ada", true}, {"blog", "bob", true}, {"api", "ada", false}, {"blog", "eve", false}, {"blog", "", false}, {"", "ada", false}} {
-		if may, err := w.MayWorkOn(ctx, tt.app, tt.key); err != nil || may != tt.want {
-			t.Errorf("MayWorkOn(%q, %q) = %v, %v, want %v", tt.app, tt.key, may, err, tt.want)
-		}
-	}
-	if granted, err := w.Granted(ctx, "blog"); err != nil || !slices.Equal(granted, []string{"ada", "bob"}) {
-		t.Errorf("granted = %v, %v", granted, err)
-	}
-	w.must(w.Revoke(ctx, "blog", "bob"))
-	if may, err := w.MayWorkOn(ctx, "blog", "bob"); err != nil || may {
-		t.Errorf("after Revoke, MayWorkOn = %v, %v", may, err)
-	}
-}
-
-// Somebody leaves, and years later somebody else gets a key of that name.
-func TestNewKeyOfAnOldNameHasNoneOfItsAccess(t *testing.T) {
-	w := newWorld(t)
-	ctx := t.Context()
-	w.must(w.AddKey(ctx, appliance.Key{Name: "ada", Fingerprint: "SHA256:a"}))
-	w.must(w.Grant(ctx, "blog", "ada"))
-	w.must(w.RemoveKey(ctx, "ada"))
-
-	w.must(w.AddKey(ctx, appliance.Key{Name: "ada", Fingerprint: "SHA256:other"}))
-
-	if may, err := w.MayWorkOn(ctx, "blog", "ada"); err != nil || may {
-		t.Errorf("MayWorkOn = %v, %v, want false", may, err)
 	}
 }
 

@@ -23,11 +23,11 @@ func Apps(p *pipeline.Pipeline) []Command {
 	a := apps{p}
 	return []Command{
 		{Name: "apps:create", Args: "<app>", Short: "create an app", Makes: true, Run: a.create},
-		{Name: "apps:destroy", Args: "<app>", Short: "remove an app and all that belongs to it", Run: a.destroy, Flags: force},
-		{Name: "apps:exists", Args: "<app>", Short: "exit with 0 if there is such an app", For: Member, Reads: true, Run: a.exists},
+		{Name: "apps:destroy", Args: "<app>", Short: "remove an app and all that belongs to it", For: Manager, Run: a.destroy, Flags: force},
+		{Name: "apps:exists", Args: "<app>", Short: "exit with 0 if there is such an app", For: Viewer, Reads: true, Run: a.exists},
 		{Name: "apps:list", Short: "list the apps", For: Anyone, Reads: true, Run: a.list, Flags: listing},
-		{Name: "url", Args: "<app>", Short: "print the address of an app", For: Member, Reads: true, Run: a.url},
-		{Name: "urls", Args: "<app>", Short: "print every address of an app", For: Member, Reads: true, Run: a.urls},
+		{Name: "url", Args: "<app>", Short: "print the address of an app", For: Viewer, Reads: true, Run: a.url},
+		{Name: "urls", Args: "<app>", Short: "print every address of an app", For: Viewer, Reads: true, Run: a.urls},
 	}
 }
 
@@ -64,15 +64,13 @@ func (a apps) destroy(ctx context.Context, c *Call) error {
 func (a apps) exists(context.Context, *Call) error { return nil }
 
 func (a apps) list(ctx context.Context, c *Call) error {
-	list, err := a.Store.Apps(ctx)
+	list, err := Visible(ctx, a.Store, c.Actor)
 	if err != nil {
 		return err
 	}
 	names := []string{}
 	for _, app := range list {
-		if MayWorkOn(ctx, a.Store, c.Actor, app.Name) == nil {
-			names = append(names, string(app.Name))
-		}
+		names = append(names, string(app.Name))
 	}
 	if format, _ := c.Flags.GetString("format"); len(names) == 0 && format == "stdout" {
 		fmt.Fprintln(c.Stderr, " !     You haven't deployed any applications yet")

@@ -28,12 +28,12 @@ func Builder(p *pipeline.Pipeline) []Command {
 	}
 	all := []string{"selected", "build-dir", "dockerfile-path", "projecttoml-path", "builder-image"}
 	return []Command{
-		{Name: "builder:set", Args: "<app> <property> [<value>]", Short: "set " + strings.Join(all, ", ") + "; no value takes it back", For: Member, Run: set(all...)},
-		{Name: "builder:report", Args: "<app>", Short: "show how an app is built", For: Member, Reads: true, Flags: listing, Run: report("builder", all...)},
-		{Name: "builder-dockerfile:set", Args: "<app> <property> [<value>]", Short: "set dockerfile-path; no value takes it back", For: Member, Run: set("dockerfile-path")},
-		{Name: "builder-dockerfile:report", Args: "<app>", Short: "show where the Dockerfile is", For: Member, Reads: true, Flags: listing, Run: report("builder-dockerfile", "dockerfile-path")},
-		{Name: "builder-pack:set", Args: "<app> <property> [<value>]", Short: "set projecttoml-path or builder-image; no value takes it back", For: Member, Run: set("projecttoml-path", "builder-image")},
-		{Name: "builder-pack:report", Args: "<app>", Short: "show what Cloud Native Buildpacks are told", For: Member, Reads: true, Flags: listing, Run: report("builder-pack", "projecttoml-path", "builder-image")},
+		{Name: "builder:set", Args: "<app> <property> [<value>]", Short: "set " + strings.Join(all, ", ") + "; no value takes it back", For: Deployer, Run: set(all...)},
+		{Name: "builder:report", Args: "<app>", Short: "show how an app is built", For: Viewer, Reads: true, Flags: listing, Run: report("builder", all...)},
+		{Name: "builder-dockerfile:set", Args: "<app> <property> [<value>]", Short: "set dockerfile-path; no value takes it back", For: Deployer, Run: set("dockerfile-path")},
+		{Name: "builder-dockerfile:report", Args: "<app>", Short: "show where the Dockerfile is", For: Viewer, Reads: true, Flags: listing, Run: report("builder-dockerfile", "dockerfile-path")},
+		{Name: "builder-pack:set", Args: "<app> <property> [<value>]", Short: "set projecttoml-path or builder-image; no value takes it back", For: Deployer, Run: set("projecttoml-path", "builder-image")},
+		{Name: "builder-pack:report", Args: "<app>", Short: "show what Cloud Native Buildpacks are told", For: Viewer, Reads: true, Flags: listing, Run: report("builder-pack", "projecttoml-path", "builder-image")},
 	}
 }
 

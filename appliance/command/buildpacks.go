@@ -21,15 +21,15 @@ type buildpacks struct {
 func Buildpacks(p *pipeline.Pipeline) []Command {
 	b := buildpacks{p}
 	return []Command{
-		{Name: "buildpacks:add", Args: "<app> <buildpack>", Short: "add a buildpack: a name, owner/name, or the address of a repository or archive", For: Member, Run: b.add, Flags: index},
-		{Name: "buildpacks:set", Args: "<app> <buildpack>...", Short: "put a buildpack in another's place, or with --replace several in place of all", For: Member, Run: b.set, Flags: func(fs *pflag.FlagSet) {
+		{Name: "buildpacks:add", Args: "<app> <buildpack>", Short: "add a buildpack: a name, owner/name, or the address of a repository or archive", For: Deployer, Run: b.add, Flags: index},
+		{Name: "buildpacks:set", Args: "<app> <buildpack>...", Short: "put a buildpack in another's place, or with --replace several in place of all", For: Deployer, Run: b.set, Flags: func(fs *pflag.FlagSet) {
 			index(fs)
 			fs.Bool("replace", false, "in place of all")
 		}},
-		{Name: "buildpacks:remove", Args: "<app> [<buildpack>]", Short: "remove a buildpack, by its name or its place", For: Member, Run: b.remove, Flags: index},
-		{Name: "buildpacks:clear", Args: "<app>", Short: "remove all buildpacks, so that the source decides", For: Member, Run: b.clear},
-		{Name: "buildpacks:list", Args: "<app>", Short: "list the buildpacks that were set", For: Member, Reads: true, Run: b.list, Flags: listing},
-		{Name: "buildpacks:report", Args: "<app>", Short: "show the buildpacks that were set", For: Member, Reads: true, Run: b.report, Flags: listing},
+		{Name: "buildpacks:remove", Args: "<app> [<buildpack>]", Short: "remove a buildpack, by its name or its place", For: Deployer, Run: b.remove, Flags: index},
+		{Name: "buildpacks:clear", Args: "<app>", Short: "remove all buildpacks, so that the source decides", For: Deployer, Run: b.clear},
+		{Name: "buildpacks:list", Args: "<app>", Short: "list the buildpacks that were set", For: Viewer, Reads: true, Run: b.list, Flags: listing},
+		{Name: "buildpacks:report", Args: "<app>", Short: "show the buildpacks that were set", For: Viewer, Reads: true, Run: b.report, Flags: listing},
 	}
 }
 

@@ -21,20 +21,20 @@ type builds struct {
 func Builds(p *pipeline.Pipeline) []Command {
 	b := builds{p}
 	return []Command{
-		{Name: "builds:list", Args: "<app>", Short: "list the builds of an app; with --global those that run", For: Member, Global: true, Reads: true, Run: b.list, Flags: func(fs *pflag.FlagSet) {
+		{Name: "builds:list", Args: "<app>", Short: "list the builds of an app; with --global those that run", For: Viewer, Global: true, Reads: true, Run: b.list, Flags: func(fs *pflag.FlagSet) {
 			listing(fs)
 			fs.String("status", "", "only those that are running, succeeded, failed, canceled or abandoned")
 			fs.String("kind", "", "only those of a kind: build or deploy")
 		}},
-		{Name: "builds:info", Args: "<app> [<n>]", Short: "show a build, or the last", For: Member, Reads: true, Run: b.info, Flags: listing},
-		{Name: "builds:output", Args: "<app> [<n>]", Short: "show what a build printed, or the last", For: Member, Reads: true, Run: b.output, Flags: func(fs *pflag.FlagSet) {
+		{Name: "builds:info", Args: "<app> [<n>]", Short: "show a build, or the last", For: Viewer, Reads: true, Run: b.info, Flags: listing},
+		{Name: "builds:output", Args: "<app> [<n>]", Short: "show what a build printed, or the last", For: Viewer, Reads: true, Run: b.output, Flags: func(fs *pflag.FlagSet) {
 			fs.BoolP("tail", "t", false, "go on showing it until the build has ended")
 		}},
-		{Name: "builds:cancel", Args: "<app> [<n>]", Short: "cancel a build that runs or waits", For: Member, Run: b.cancel},
-		{Name: "builds:explain", Args: "<app>", Short: "say what a build would do, without building", For: Member, Reads: true, Run: b.explain, Flags: listing},
-		{Name: "builds:prune", Args: "<app>", Short: "forget the builds that are too many to keep", For: Member, Global: true, Run: b.prune},
-		{Name: "builds:set", Args: "<app> <property> [<value>]", Short: "set retention, or --global parallel; no value takes it back", For: Member, Global: true, Run: b.set},
-		{Name: "builds:report", Args: "<app>", Short: "show the last build of an app, and how many are kept", For: Member, Global: true, Reads: true, Run: b.report, Flags: listing},
+		{Name: "builds:cancel", Args: "<app> [<n>]", Short: "cancel a build that runs or waits", For: Deployer, Run: b.cancel},
+		{Name: "builds:explain", Args: "<app>", Short: "say what a build would do, without building", For: Viewer, Reads: true, Run: b.explain, Flags: listing},
+		{Name: "builds:prune", Args: "<app>", Short: "forget the builds that are too many to keep", For: Deployer, Global: true, Run: b.prune},
+		{Name: "builds:set", Args: "<app> <property> [<value>]", Short: "set retention, or --global parallel; no value takes it back", For: Deployer, Global: true, Run: b.set},
+		{Name: "builds:report", Args: "<app>", Short: "show the last build of an app, and how many are kept", For: Viewer, Global: true, Reads: true, Run: b.report, Flags: listing},
 	}
 }
 

@@ -20,13 +20,13 @@ type certificates struct {
 func Certificates(p *pipeline.Pipeline) []Command {
 	f := certificates{p}
 	return append([]Command{
-		{Name: "certs:add", Args: "<app>", Short: "serve your own certificate, from stdin: PEM or a tar archive, with the key", For: Member, Global: true, Run: f.add},
-		{Name: "certs:update", Args: "<app>", Short: "the same as certs:add", For: Member, Global: true, Run: f.add},
-		{Name: "certs:remove", Args: "<app>", Short: "serve certificates that Berth gets again", For: Member, Global: true, Run: f.remove},
-		{Name: "certs:generate", Args: "<app> <domain>...", Short: "make a key, and print the request to send to a CA", For: Member, Global: true, Run: f.generate},
-		{Name: "certs:show", Args: "<app> [<part>]", Short: "print the certificate that you brought (crt)", For: Member, Reads: true, Global: true, Run: f.show},
-		{Name: "certs:report", Args: "<app>", Short: "show the certificates of an app's hosts", For: Member, Reads: true, Global: true, Run: f.report, Flags: listing},
-		{Name: "certs:retry", Args: "<app>", Short: "ask for the certificates that are missing now", For: Member, Run: f.retry},
+		{Name: "certs:add", Args: "<app>", Short: "serve your own certificate, from stdin: PEM or a tar archive, with the key", For: Manager, Global: true, Run: f.add},
+		{Name: "certs:update", Args: "<app>", Short: "the same as certs:add", For: Manager, Global: true, Run: f.add},
+		{Name: "certs:remove", Args: "<app>", Short: "serve certificates that Berth gets again", For: Manager, Global: true, Run: f.remove},
+		{Name: "certs:generate", Args: "<app> <domain>...", Short: "make a key, and print the request to send to a CA", For: Manager, Global: true, Run: f.generate},
+		{Name: "certs:show", Args: "<app> [<part>]", Short: "print the certificate that you brought (crt)", For: Viewer, Reads: true, Global: true, Run: f.show},
+		{Name: "certs:report", Args: "<app>", Short: "show the certificates of an app's hosts", For: Viewer, Reads: true, Global: true, Run: f.report, Flags: listing},
+		{Name: "certs:retry", Args: "<app>", Short: "ask for the certificates that are missing now", For: Manager, Run: f.retry},
 		{Name: "certs:root", Short: "print the root certificate of this machine's own CA", For: Anyone, Reads: true, Run: f.root},
 	}, letsEncrypt(p)...)
 }

@@ -51,7 +51,7 @@ func TestCertsAddServesWhatItWasGivenAndTellsNobodyTheKey(t *testing.T) {
 	w.must(tw.Close())
 
 	for name, stdin := range map[string]string{"PEM": cert + key, "Dokku's archive": archive.String()} {
-		r := w.runWith(stdin, bob, "certs:add", "blog")
+		r := w.runWith(stdin, mia, "certs:add", "blog")
 
 		if r.err != nil || !strings.HasPrefix(r.stdout, "-----> Serving your certificate for www.blog.test, until ") {
 			t.Fatalf("%s: %v %s", name, r.err, r.stdout)
@@ -129,7 +129,7 @@ func TestAGlobalCertificateIsForAdmins(t *testing.T) {
 	if r.err != nil || !strings.Contains(w.ok("certs:report", "api"), "api.apps.example.test                    own ") {
 		t.Errorf("%v\n%s", r.err, w.ok("certs:report", "api"))
 	}
-	if r := w.runWith(cert+key, bob, "certs:add", "--global"); !errors.Is(r.err, appliance.ErrDenied) {
+	if r := w.runWith(cert+key, mia, "certs:add", "--global"); !errors.Is(r.err, appliance.ErrDenied) {
 		t.Errorf("as a member: %v", r.err)
 	}
 	if text := w.ok("certs:report", "--global"); !strings.Contains(text, "Ssl hostnames:       *.apps.example.test\n") {
@@ -141,7 +141,7 @@ func TestAGlobalCertificateIsForAdmins(t *testing.T) {
 func TestCertsGeneratePrintsARequestAndKeepsTheKey(t *testing.T) {
 	w := newWorld(t)
 
-	r := w.run(bob, "certs:generate", "blog", "Blog.Example.org", "*.example.org")
+	r := w.run(mia, "certs:generate", "blog", "Blog.Example.org", "*.example.org")
 
 	block, _ := pem.Decode([]byte(r.stdout))
 	if r.err != nil || block == nil || block.Type != "CERTIFICATE REQUEST" || strings.Contains(r.stdout+r.stderr, "PRIVATE") {
@@ -151,7 +151,7 @@ func TestCertsGeneratePrintsARequestAndKeepsTheKey(t *testing.T) {
 	if err != nil || strings.Join(request.DNSNames, " ") != "blog.example.org *.example.org" {
 		t.Errorf("request for %v, %v", request.DNSNames, err)
 	}
-	if r := w.run(bob, "certs:generate", "blog", "a b"); !errors.Is(r.err, appliance.ErrInvalid) {
+	if r := w.run(mia, "certs:generate", "blog", "a b"); !errors.Is(r.err, appliance.ErrInvalid) {
 		t.Errorf("a bad name: %v", r.err)
 	}
 }

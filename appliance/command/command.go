@@ -19,16 +19,6 @@ import (
 // ErrUsage is the error for a command line that makes no sense.
 var ErrUsage = errors.New("usage")
 
-// A Level says whose commands are run.
-type Level int
-
-// The levels. The zero Level is the safe one.
-const (
-	Admin  Level = iota // an admin's only
-	Member              // also of keys that may work on the app that is the first argument
-	Anyone              // of every key that the gateway knows
-)
-
 // A Command is one thing that a person can ask for.
 type Command struct {
 	Name  string // "apps:create"
@@ -43,6 +33,9 @@ type Command struct {
 	// Reads is set for a command that changes nothing. The audit trail has it
 	// only when it was refused.
 	Reads bool
+
+	// Past is set for a command that is also about apps that are there no more.
+	Past bool
 
 	// Global is set for a command that can be told --global instead of the
 	// app that is its first argument. Then it is about the whole machine,
@@ -79,7 +72,7 @@ type Call struct {
 	Flags *pflag.FlagSet
 
 	// App is the first argument of a command whose arguments begin with
-	// "<app>". With --global it is "", and so is Args[0].
+	// "<app>" or "[<app>]". With --global it is "", and so is Args[0].
 	App    appliance.AppName
 	Global bool
 }
@@ -116,6 +109,11 @@ func (c *Call) List(heading string, value any, rows []string) error {
 		fmt.Fprintln(c.Stdout, row)
 	}
 	return nil
+}
+
+// takesApp tells whether the command's first argument is an app.
+func (c Command) takesApp() bool {
+	return strings.HasPrefix(c.Args, "<app>") || strings.HasPrefix(c.Args, "[<app>]")
 }
 
 // usage returns the command's usage error.

@@ -22,11 +22,11 @@ type config struct {
 func Config(p *pipeline.Pipeline) []Command {
 	f := config{p}
 	return []Command{
-		{Name: "config", Args: "<app>", Short: "show an app's environment", For: Member, Reads: true, Run: f.show, Flags: listing},
-		{Name: "config:show", Args: "<app>", Short: "show an app's environment", For: Member, Reads: true, Run: f.show, Flags: listing},
-		{Name: "config:get", Args: "<app> <key>", Short: "print one value", For: Member, Reads: true, Run: f.get},
-		{Name: "config:set", Args: "<app> <key=value>...", Short: "set values and restart the app", For: Member, Run: f.set, Flags: noRestart},
-		{Name: "config:unset", Args: "<app> <key>...", Short: "remove values and restart the app", For: Member, Run: f.unset, Flags: noRestart},
+		{Name: "config", Args: "<app>", Short: "show an app's environment", For: Deployer, Reads: true, Run: f.show, Flags: listing},
+		{Name: "config:show", Args: "<app>", Short: "show an app's environment", For: Deployer, Reads: true, Run: f.show, Flags: listing},
+		{Name: "config:get", Args: "<app> <key>", Short: "print one value", For: Deployer, Reads: true, Run: f.get},
+		{Name: "config:set", Args: "<app> <key=value>...", Short: "set values and restart the app", For: Deployer, Run: f.set, Flags: noRestart},
+		{Name: "config:unset", Args: "<app> <key>...", Short: "remove values and restart the app", For: Deployer, Run: f.unset, Flags: noRestart},
 	}
 }
 

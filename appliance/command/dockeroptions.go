@@ -23,14 +23,14 @@ type dockerOptions struct {
 func DockerOptions(p *pipeline.Pipeline) []Command {
 	o := dockerOptions{p}
 	return []Command{
-		{Name: "docker-options:add", Args: "<app> <phase> <option[=value]>...", Short: "have builds of a Dockerfile take an option, as --build-arg KEY", For: Member, Verbatim: true, Run: o.add},
-		{Name: "docker-options:remove", Args: "<app> <phase> <option[=value]>...", Short: "take an option back", For: Member, Verbatim: true, Run: o.remove},
-		{Name: "docker-options:clear", Args: "<app> [<phase>]", Short: "take all options back", For: Member, Run: o.clear},
-		{Name: "docker-options:list", Args: "<app>", Short: "list the options", For: Member, Reads: true, Run: o.list, Flags: func(fs *pflag.FlagSet) {
+		{Name: "docker-options:add", Args: "<app> <phase> <option[=value]>...", Short: "have builds of a Dockerfile take an option, as --build-arg KEY", For: Deployer, Verbatim: true, Run: o.add},
+		{Name: "docker-options:remove", Args: "<app> <phase> <option[=value]>...", Short: "take an option back", For: Deployer, Verbatim: true, Run: o.remove},
+		{Name: "docker-options:clear", Args: "<app> [<phase>]", Short: "take all options back", For: Deployer, Run: o.clear},
+		{Name: "docker-options:list", Args: "<app>", Short: "list the options", For: Deployer, Reads: true, Run: o.list, Flags: func(fs *pflag.FlagSet) {
 			listing(fs)
 			fs.String("phase", "build", "the only one that has options")
 		}},
-		{Name: "docker-options:report", Args: "<app>", Short: "show the options", For: Member, Reads: true, Run: o.report, Flags: listing},
+		{Name: "docker-options:report", Args: "<app>", Short: "show the options", For: Deployer, Reads: true, Run: o.report, Flags: listing},
 	}
 }
 

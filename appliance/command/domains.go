@@ -19,10 +19,10 @@ type domains struct {
 func Domains(p *pipeline.Pipeline) []Command {
 	d := domains{p}
 	return []Command{
-		{Name: "domains", Args: "<app>", Short: "list the hosts of an app", For: Member, Reads: true, Run: d.report, Flags: listing},
-		{Name: "domains:report", Args: "<app>", Short: "list the hosts of an app", For: Member, Reads: true, Run: d.report, Flags: listing},
-		{Name: "domains:add", Args: "<app> <domain>...", Short: "let hosts, wildcards (*.example.org) or paths (example.org/api) lead to an app", For: Member, Run: d.add},
-		{Name: "domains:remove", Args: "<app> <domain>...", Short: "take them from an app", For: Member, Run: d.remove},
+		{Name: "domains", Args: "<app>", Short: "list the hosts of an app", For: Viewer, Reads: true, Run: d.report, Flags: listing},
+		{Name: "domains:report", Args: "<app>", Short: "list the hosts of an app", For: Viewer, Reads: true, Run: d.report, Flags: listing},
+		{Name: "domains:add", Args: "<app> <domain>...", Short: "let hosts, wildcards (*.example.org) or paths (example.org/api) lead to an app", For: Manager, Run: d.add},
+		{Name: "domains:remove", Args: "<app> <domain>...", Short: "take them from an app", For: Manager, Run: d.remove},
 		{Name: "domains:set-global", Args: "<domain>", Short: "give every app a host below a domain", Run: d.setGlobal},
 		{Name: "domains:clear-global", Short: "take the domain of all apps back", Run: d.clearGlobal},
 	}
@@ -70,7 +70,7 @@ func (d domains) warn(ctx context.Context, c *Call, domains []string) {
 }
 
 // free checks that a domain can be added to app: that it leads to no other
-// app, and that who asks may work on the apps that something is taken from,
+// app, and that who asks manages the apps that something is taken from,
 // or whose host is shared. What is served at a path can do as the host's own
 // pages do, to every visitor who is logged in there.
 func (d domains) free(ctx context.Context, c *Call, domain string) error {
@@ -100,8 +100,8 @@ func (d domains) free(ctx context.Context, c *Call, domain string) error {
 		if domain == string(other)+"."+global {
 			return taken(domain, other, "that is the app's own host, as long as apps are below "+global)
 		}
-		if err := MayWorkOn(ctx, d.Store, c.Actor, other); err != nil {
-			return appliance.WithHint(fmt.Errorf("%s leads to the app %s: %w", host, other, err), "an admin, or a key with access to both apps, can do it")
+		if err := Permit(ctx, d.Store, c.Actor, Manager, other); err != nil {
+			return appliance.WithHint(fmt.Errorf("%s leads to the app %s: %w", host, other, err), "an admin, or a key with admin access to both apps, can do it")
 		}
 	}
 	return nil

@@ -15,10 +15,10 @@ import (
 
 func errorPages(d door) []Command {
 	return []Command{
-		{Name: "error-pages", Args: "<app>", Short: "list an app's own error pages", For: Member, Reads: true, Run: d.pages, Flags: listing},
-		{Name: "error-pages:report", Args: "<app>", Short: "list an app's own error pages", For: Member, Reads: true, Run: d.pages, Flags: listing},
-		{Name: "error-pages:set", Args: "<app> <error>", Short: "read from stdin the page for 503, H14, or default", For: Member, Run: d.setPage},
-		{Name: "error-pages:unset", Args: "<app> <error>", Short: "show the router's own page again", For: Member, Run: d.unsetPage},
+		{Name: "error-pages", Args: "<app>", Short: "list an app's own error pages", For: Viewer, Reads: true, Run: d.pages, Flags: listing},
+		{Name: "error-pages:report", Args: "<app>", Short: "list an app's own error pages", For: Viewer, Reads: true, Run: d.pages, Flags: listing},
+		{Name: "error-pages:set", Args: "<app> <error>", Short: "read from stdin the page for 503, H14, or default", For: Manager, Run: d.setPage},
+		{Name: "error-pages:unset", Args: "<app> <error>", Short: "show the router's own page again", For: Manager, Run: d.unsetPage},
 	}
 }
 

@@ -2,6 +2,7 @@ package command_test
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -17,42 +18,89 @@ func flagsOf(c command.Command) string {
 	return fs.FlagUsages()
 }
 
+// levels returns the level that each command is meant to have. It is written
+// down apart from the commands, so that nobody opens one by mistake.
+func levels(t *testing.T) map[string]command.Level {
+	t.Helper()
+	text, err := os.ReadFile("testdata/levels.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	byName := map[string]command.Level{"admin": command.Admin, "manager": command.Manager, "deployer": command.Deployer, "viewer": command.Viewer, "anyone": command.Anyone}
+	list := map[string]command.Level{}
+	for line := range strings.Lines(string(text)) {
+		name, level, _ := strings.Cut(strings.TrimSpace(line), " ")
+		l, known := byName[level]
+		if _, twice := list[name]; !known || twice {
+			t.Errorf("testdata/levels.txt: %q: give each command once, with its level", line)
+		}
+		list[name] = l
+	}
+	return list
+}
+
 // Every command there is, asked by everybody there is.
 func TestGateLetsThroughWhomACommandIsFor(t *testing.T) {
 	w := newWorld(t)
+	levels := levels(t)
 	for _, c := range w.All() {
-		if c.For == command.Member && !strings.HasPrefix(c.Args, "<app>") {
-			t.Errorf("%s is for members of the app in its first argument, and has none", c.Name)
+		level, ok := levels[c.Name]
+		if !ok {
+			t.Errorf("%s is not in testdata/levels.txt: write down whom it is for", c.Name)
 		}
-		for name, tt := range map[string]struct {
+		delete(levels, c.Name)
+		takesApp := strings.HasPrefix(c.Args, "<app>") || strings.HasPrefix(c.Args, "[<app>]")
+		if level != command.Admin && level != command.Anyone && !takesApp {
+			t.Errorf("%s is for those with access to the app in its first argument, and has none", c.Name)
+		}
+		for _, tt := range []struct {
+			who   string
 			actor appliance.Actor
 			may   bool
 		}{
-			"a member":            {bob, c.For == command.Member || c.For == command.Anyone},
-			"a member of another": {carol, c.For == command.Anyone},
-			"a stranger":          {eve, c.For == command.Anyone},
-			"nobody":              {nobody, false},
-			"nobody who is admin": {appliance.Actor{Admin: true}, false},
-			"an admin":            {ada, true},
+			{"nobody", nobody, false},
+			{"nobody who is admin", appliance.Actor{Admin: true}, false},
+			{"a stranger", eve, level == command.Anyone},
+			{"a manager of another", carol, level == command.Anyone},
+			{"a viewer", val, level >= command.Viewer},
+			{"a deployer", bob, level >= command.Deployer},
+			{"a manager", mia, level >= command.Manager},
+			{"an admin", ada, true},
 		} {
-			if name == "an admin" && c.Name == "apps:destroy" {
-				continue // it would take the app from the others; see below
-			}
-
-			w.must(w.Store.Grant(t.Context(), "blog", "bob")) // the last command may have taken it back
+			w.grant() // the last command may have taken it back
 
 			r := w.run(tt.actor, args(c)...)
 
 			if denied := errors.Is(r.err, appliance.ErrDenied); denied == tt.may {
-				t.Errorf("%s as %s: %v, want it let through: %v", c.Name, name, r.err, tt.may)
+				t.Errorf("%s as %s: %v, want it let through: %v", c.Name, tt.who, r.err, tt.may)
 			}
 			if !tt.may && r.stdout+r.stderr != "" {
-				t.Errorf("%s as %s printed %q%q", c.Name, name, r.stdout, r.stderr)
+				t.Errorf("%s as %s printed %q%q", c.Name, tt.who, r.stdout, r.stderr)
 			}
 		}
 	}
+	for name := range levels {
+		t.Errorf("testdata/levels.txt has %s, which is no command", name)
+	}
 	if app, err := w.Store.App(t.Context(), "blog"); err != nil || app.Name != "blog" {
 		t.Errorf("app = %v, %v, want it to be there still", app, err)
+	}
+}
+
+// What a command does without the app that it can be about is about the whole
+// machine.
+func TestGateLetsOnlyAdminsLeaveTheAppAway(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range w.All() {
+		if !strings.HasPrefix(c.Args, "[<app>]") || c.For == command.Anyone {
+			continue
+		}
+		if r := w.run(mia, c.Name); !errors.Is(r.err, appliance.ErrDenied) || r.stdout+r.stderr != "" {
+			t.Errorf("%s without an app, as a manager of one: %v, %q", c.Name, r.err, r.stdout)
+		}
+		if r := w.run(ada, c.Name); errors.Is(r.err, appliance.ErrDenied) {
+			t.Errorf("%s without an app, as an admin: %v", c.Name, r.err)
+		}
 	}
 }
 
@@ -68,8 +116,8 @@ func TestGateLetsOnlyAdminsDoSomethingGlobally(t *testing.T) {
 		n++
 		line := append([]string{c.Name, "--global"}, args(c)[2:]...)
 
-		if r := w.run(bob, line...); !errors.Is(r.err, appliance.ErrDenied) || r.stdout+r.stderr != "" {
-			t.Errorf("%q as a member: %v, %q", line, r.err, r.stdout)
+		if r := w.run(mia, line...); !errors.Is(r.err, appliance.ErrDenied) || r.stdout+r.stderr != "" {
+			t.Errorf("%q as a manager of an app: %v, %q", line, r.err, r.stdout)
 		}
 		if e := w.last(); e.Action != c.Name || e.App != "" || e.Error == "" {
 			t.Errorf("last event = %+v, want the refusal, of no app", e)
@@ -90,7 +138,7 @@ func TestGateLetsOnlyAdminsDoSomethingGlobally(t *testing.T) {
 func TestStrangerIsNotToldWhichAppsThereAre(t *testing.T) {
 	w := newWorld(t)
 	for _, c := range w.All() {
-		if c.For != command.Member {
+		if c.For == command.Admin || c.For == command.Anyone {
 			continue
 		}
 		there := args(c)
@@ -105,8 +153,13 @@ func TestStrangerIsNotToldWhichAppsThereAre(t *testing.T) {
 	if r := w.run(carol, "apps:list", "--quiet"); r.stdout != "api\n" {
 		t.Errorf("apps:list of a member of api = %q", r.stdout)
 	}
-	if r := w.run(eve, "help"); strings.Contains(r.stdout, "apps:create") || !strings.Contains(r.stdout, "apps:list") {
-		t.Errorf("help for a stranger:\n%s", r.stdout)
+	for _, tt := range []struct {
+		actor    appliance.Actor
+		can, not string
+	}{{eve, "apps:list", "ps:report"}, {val, "ps:report", "config:set"}, {bob, "config:set", "domains:add"}, {mia, "domains:add", "apps:create"}, {ada, "apps:create", "no:such"}} {
+		if r := w.run(tt.actor, "help"); strings.Contains(r.stdout, tt.not) || !strings.Contains(r.stdout, tt.can) {
+			t.Errorf("help for %s has %s or has not %s:\n%s", tt.actor.Name, tt.not, tt.can, r.stdout)
+		}
 	}
 }
 
@@ -130,7 +183,7 @@ func TestTrailHasWhatChangesSomethingAndWhatWasRefused(t *testing.T) {
 			if !c.Reads && (done.Actor != "ada" || done.Door != appliance.Local) {
 				t.Errorf("last event = %+v, want who asked", done)
 			}
-			if strings.HasPrefix(c.Args, "<app>") && refused.App != "blog" {
+			if (strings.HasPrefix(c.Args, "<app>") || strings.HasPrefix(c.Args, "[<app>]")) && refused.App != "blog" {
 				t.Errorf("last event = %+v, want its app", refused)
 			}
 			events, err := w.Store.Events(t.Context(), "", -1)
@@ -218,7 +271,7 @@ func TestCommandLineThatMakesNoSenseIsAUsageError(t *testing.T) {
 
 func TestEveryListingIsJSONForScripts(t *testing.T) {
 	for name, prepare := range map[string]func(w *world){
-		"with nothing":   func(w *world) { w.must(w.Store.Revoke(w.t.Context(), "blog", "bob")); w.ok("ssh-keys:remove", "bob") },
+		"with nothing":   func(w *world) { w.ok("ssh-keys:remove", "bob") },
 		"with something": func(w *world) { w.deploy("blog", "web: serve\n") },
 	} {
 		t.Run(name, func(t *testing.T) {

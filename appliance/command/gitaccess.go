@@ -160,23 +160,12 @@ func (g repository) authStatus(ctx context.Context, c *Call) error {
 	return fmt.Errorf("the login for %s is another one", c.Args[0])
 }
 
-// keyOwner returns the app that a key is for; "" for the machine.
-func (g repository) keyOwner(ctx context.Context, c *Call) (appliance.AppName, error) {
-	if len(c.Args) == 0 {
-		return "", nil
-	}
-	return g.existing(ctx, c.Args[0])
-}
-
 func (g repository) deployKey(ctx context.Context, app appliance.AppName) (git.DeployKey, error) {
 	return pipeline.Kept[git.DeployKey](ctx, g.Pipeline, app, pipeline.DeployKeySetting)
 }
 
 func (g repository) generateKey(ctx context.Context, c *Call) error {
-	app, err := g.keyOwner(ctx, c)
-	if err != nil {
-		return err
-	}
+	app := c.App // "" for the machine
 	key, err := g.deployKey(ctx, app)
 	if err != nil {
 		return err
@@ -201,10 +190,7 @@ func (g repository) generateKey(ctx context.Context, c *Call) error {
 }
 
 func (g repository) publicKey(ctx context.Context, c *Call) error {
-	app, err := g.keyOwner(ctx, c)
-	if err != nil {
-		return err
-	}
+	app := c.App // "" for the machine
 	key, err := g.deployKey(ctx, app)
 	if err != nil {
 		return err

@@ -18,18 +18,18 @@ import (
 
 func httpAuth(d door) []Command {
 	return []Command{
-		{Name: "http-auth:on", Args: "<app>", Short: "ask visitors of an app for a name and a password", For: Member, Run: d.authOn},
-		{Name: "http-auth:off", Args: "<app>", Short: "ask them no more", For: Member, Run: d.authOff},
-		{Name: "http-auth:enable", Args: "<app>", Short: "http-auth:on, as Dokku calls it", For: Member, Run: d.authOn},
-		{Name: "http-auth:disable", Args: "<app>", Short: "http-auth:off, as Dokku calls it", For: Member, Run: d.authOff},
-		{Name: "http-auth:add-user", Args: "<app> <visitor>", Short: "let somebody in, with the password on stdin", For: Member, Run: d.addUser, Flags: func(fs *pflag.FlagSet) {
+		{Name: "http-auth:on", Args: "<app>", Short: "ask visitors of an app for a name and a password", For: Manager, Run: d.authOn},
+		{Name: "http-auth:off", Args: "<app>", Short: "ask them no more", For: Manager, Run: d.authOff},
+		{Name: "http-auth:enable", Args: "<app>", Short: "http-auth:on, as Dokku calls it", For: Manager, Run: d.authOn},
+		{Name: "http-auth:disable", Args: "<app>", Short: "http-auth:off, as Dokku calls it", For: Manager, Run: d.authOff},
+		{Name: "http-auth:add-user", Args: "<app> <visitor>", Short: "let somebody in, with the password on stdin", For: Manager, Run: d.addUser, Flags: func(fs *pflag.FlagSet) {
 			fs.Bool("generate", false, "make up a password, and print it")
 		}},
-		{Name: "http-auth:remove-user", Args: "<app> <visitor>", Short: "let somebody in no more", For: Member, Run: d.removeUser},
-		{Name: "http-auth:add-allowed-ip", Args: "<app> <ip>...", Short: "do not ask visitors from an address or network", For: Member, Run: d.authAllow},
-		{Name: "http-auth:remove-allowed-ip", Args: "<app> <ip>...", Short: "ask them again", For: Member, Run: d.authDisallow},
-		{Name: "http-auth:set", Args: "<app> <auth-property> [<value>...]", Short: "set open-paths, for which nobody is asked, or realm, what browsers show; no value takes it back", For: Member, Run: d.authSet},
-		{Name: "http-auth:report", Args: "<app>", Short: "show whom an app lets in", For: Member, Reads: true, Run: d.authReport, Flags: listing},
+		{Name: "http-auth:remove-user", Args: "<app> <visitor>", Short: "let somebody in no more", For: Manager, Run: d.removeUser},
+		{Name: "http-auth:add-allowed-ip", Args: "<app> <ip>...", Short: "do not ask visitors from an address or network", For: Manager, Run: d.authAllow},
+		{Name: "http-auth:remove-allowed-ip", Args: "<app> <ip>...", Short: "ask them again", For: Manager, Run: d.authDisallow},
+		{Name: "http-auth:set", Args: "<app> <auth-property> [<value>...]", Short: "set open-paths, for which nobody is asked, or realm, what browsers show; no value takes it back", For: Manager, Run: d.authSet},
+		{Name: "http-auth:report", Args: "<app>", Short: "show whom an app lets in", For: Viewer, Reads: true, Run: d.authReport, Flags: listing},
 	}
 }
 

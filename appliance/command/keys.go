@@ -20,7 +20,7 @@ type keys struct {
 	store *db.Store
 }
 
-// Keys returns the commands about who may come in, and what they may work on.
+// Keys returns the commands about who may come in.
 func Keys(store *db.Store) []Command {
 	k := keys{store}
 	return []Command{
@@ -29,9 +29,6 @@ func Keys(store *db.Store) []Command {
 		}},
 		{Name: "ssh-keys:list", Short: "list the keys", Reads: true, Run: k.list, Flags: listing},
 		{Name: "ssh-keys:remove", Args: "<name>", Short: "lock a key out", Run: k.remove},
-		{Name: "access:grant", Args: "<app> <key>", Short: "let a key push to an app and work on it", Run: k.grant},
-		{Name: "access:revoke", Args: "<app> <key>", Short: "take that back", Run: k.revoke},
-		{Name: "access:list", Args: "<app>", Short: "list the keys that may work on an app", For: Member, Reads: true, Run: k.granted, Flags: listing},
 	}
 }
 
@@ -40,10 +37,18 @@ const maxKey = 16 << 10
 
 var keyName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$`)
 
+// checkName checks the name of a key or a team.
+func checkName(of, name string) error {
+	if !keyName.MatchString(name) {
+		return appliance.WithHint(fmt.Errorf("%w %s name %.80q", appliance.ErrInvalid, of, name), "use letters, digits and . _ @ + -, as in ada@laptop")
+	}
+	return nil
+}
+
 func (k keys) add(ctx context.Context, c *Call) error {
 	name := c.Args[0]
-	if !keyName.MatchString(name) {
-		return appliance.WithHint(fmt.Errorf("%w key name %.80q", appliance.ErrInvalid, name), "use letters, digits and . _ @ + -, as in ada@laptop")
+	if err := checkName("key", name); err != nil {
+		return err
 	}
 	text, err := io.ReadAll(io.LimitReader(c.Stdin, maxKey))
 	if err != nil {
@@ -131,20 +136,4 @@ func (k keys) list(ctx context.Context, c *Call) error {
 
 func (k keys) remove(ctx context.Context, c *Call) error {
 	return k.store.RemoveKey(ctx, c.Args[0])
-}
-
-func (k keys) grant(ctx context.Context, c *Call) error {
-	return k.store.Grant(ctx, c.App, c.Args[1])
-}
-
-func (k keys) revoke(ctx context.Context, c *Call) error {
-	return k.store.Revoke(ctx, c.App, c.Args[1])
-}
-
-func (k keys) granted(ctx context.Context, c *Call) error {
-	list, err := k.store.Granted(ctx, c.App)
-	if err != nil {
-		return err
-	}
-	return c.List(string(c.App)+" access", append([]string{}, list...), list)
 }

@@ -114,7 +114,7 @@ func TestWhatCannotBeACredentialIsRefusedAndNotRepeated(t *testing.T) {
 func TestOnlyAdminsSeeAndChangeWhereCertificatesComeFrom(t *testing.T) {
 	w := newWorld(t)
 	for _, line := range []string{"letsencrypt:report", "letsencrypt:dns hetzner", "letsencrypt:eab x", "letsencrypt:set email a@example.org"} {
-		if r := w.runWith("s3cret", bob, strings.Fields(line)...); r.err == nil {
+		if r := w.runWith("s3cret", mia, strings.Fields(line)...); r.err == nil {
 			t.Errorf("%s as a member went through", line)
 		}
 	}

@@ -26,7 +26,7 @@ type logs struct {
 func Logs(p *pipeline.Pipeline) []Command {
 	l := logs{p}
 	return []Command{
-		{Name: "logs", Args: "<app>", Short: "show what an app's processes print, or with --router its requests", For: Member, Reads: true, Run: l.logs, Flags: func(fs *pflag.FlagSet) {
+		{Name: "logs", Args: "<app>", Short: "show what an app's processes print, or with --router its requests", For: Viewer, Reads: true, Run: l.logs, Flags: func(fs *pflag.FlagSet) {
 			fs.BoolP("tail", "t", false, "go on showing it")
 			fs.IntP("num", "n", 100, "the last so many lines of each process")
 			fs.StringP("ps", "p", "", "of one process type, or one process: web, web.2")
@@ -34,7 +34,7 @@ func Logs(p *pipeline.Pipeline) []Command {
 			fs.BoolP("router", "r", false, "the requests that the router has answered, or had answered")
 			fs.String("format", "stdout", "stdout or json: with --router, a JSON object in each line")
 		}},
-		{Name: "events", Args: "[<app>]", Short: "show who did what", Reads: true, Run: l.events, Flags: func(fs *pflag.FlagSet) {
+		{Name: "events", Args: "[<app>]", Short: "show who did what", For: Viewer, Reads: true, Past: true, Run: l.events, Flags: func(fs *pflag.FlagSet) {
 			listing(fs)
 			fs.IntP("num", "n", 50, "the last so many")
 		}},
@@ -147,16 +147,8 @@ type eventRow struct {
 }
 
 func (l logs) events(ctx context.Context, c *Call) error {
-	var app appliance.AppName
-	if len(c.Args) > 0 {
-		name, err := appliance.ParseAppName(c.Args[0])
-		if err != nil {
-			return err
-		}
-		app = name
-	}
 	num, _ := c.Flags.GetInt("num")
-	events, err := l.Store.Events(ctx, app, num)
+	events, err := l.Store.Events(ctx, c.App, num)
 	if err != nil {
 		return err
 	}

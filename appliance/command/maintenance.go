@@ -15,16 +15,16 @@ import (
 
 func maintenance(d door) []Command {
 	return []Command{
-		{Name: "maintenance:on", Args: "<app>", Short: "answer every visitor of an app with a page that says to come again", For: Member, Run: d.maintenanceOn},
-		{Name: "maintenance:off", Args: "<app>", Short: "let visitors in again", For: Member, Run: d.maintenanceOff},
-		{Name: "maintenance:enable", Args: "<app>", Short: "maintenance:on, as Dokku calls it", For: Member, Run: d.maintenanceOn},
-		{Name: "maintenance:disable", Args: "<app>", Short: "maintenance:off, as Dokku calls it", For: Member, Run: d.maintenanceOff},
-		{Name: "maintenance:report", Args: "<app>", Short: "show whether an app is in maintenance", For: Member, Reads: true, Run: d.maintenanceReport, Flags: listing},
-		{Name: "maintenance:custom-page", Args: "<app>", Short: "read the page for visitors from stdin", For: Member, Run: d.maintenancePage},
-		{Name: "maintenance:custom-page-remove", Args: "<app>", Short: "show the router's own page again", For: Member, Run: d.maintenancePageRemove},
-		{Name: "maintenance:set", Args: "<app> <maintenance-property> [<value>]", Short: "set retry-after, when visitors are to come again; no value takes it back", For: Member, Run: d.maintenanceSet},
-		{Name: "maintenance:add-allowed-ip", Args: "<app> <ip>...", Short: "let an address or network in all the same", For: Member, Run: d.maintenanceAllow},
-		{Name: "maintenance:remove-allowed-ip", Args: "<app> <ip>...", Short: "take that back", For: Member, Run: d.maintenanceDisallow},
+		{Name: "maintenance:on", Args: "<app>", Short: "answer every visitor of an app with a page that says to come again", For: Deployer, Run: d.maintenanceOn},
+		{Name: "maintenance:off", Args: "<app>", Short: "let visitors in again", For: Deployer, Run: d.maintenanceOff},
+		{Name: "maintenance:enable", Args: "<app>", Short: "maintenance:on, as Dokku calls it", For: Deployer, Run: d.maintenanceOn},
+		{Name: "maintenance:disable", Args: "<app>", Short: "maintenance:off, as Dokku calls it", For: Deployer, Run: d.maintenanceOff},
+		{Name: "maintenance:report", Args: "<app>", Short: "show whether an app is in maintenance", For: Viewer, Reads: true, Run: d.maintenanceReport, Flags: listing},
+		{Name: "maintenance:custom-page", Args: "<app>", Short: "read the page for visitors from stdin", For: Manager, Run: d.maintenancePage},
+		{Name: "maintenance:custom-page-remove", Args: "<app>", Short: "show the router's own page again", For: Manager, Run: d.maintenancePageRemove},
+		{Name: "maintenance:set", Args: "<app> <maintenance-property> [<value>]", Short: "set retry-after, when visitors are to come again; no value takes it back", For: Manager, Run: d.maintenanceSet},
+		{Name: "maintenance:add-allowed-ip", Args: "<app> <ip>...", Short: "let an address or network in all the same", For: Manager, Run: d.maintenanceAllow},
+		{Name: "maintenance:remove-allowed-ip", Args: "<app> <ip>...", Short: "take that back", For: Manager, Run: d.maintenanceDisallow},
 	}
 }
 

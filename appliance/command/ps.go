@@ -22,11 +22,11 @@ type ps struct {
 func Processes(p *pipeline.Pipeline) []Command {
 	s := ps{p}
 	return []Command{
-		{Name: "ps", Args: "<app>", Short: "show the processes of an app", For: Member, Reads: true, Run: s.report, Flags: listing},
-		{Name: "ps:report", Args: "<app>", Short: "show the processes of an app", For: Member, Reads: true, Run: s.report, Flags: listing},
-		{Name: "ps:restart", Args: "<app>", Short: "start an app's processes anew", For: Member, Run: s.restart},
-		{Name: "ps:scale", Args: "<app> [<type=count>...]", Short: "set how many processes run, or show it", For: Member, Run: s.scale},
-		{Name: "releases", Args: "<app>", Short: "list the releases of an app", For: Member, Reads: true, Run: s.releases, Flags: listing},
+		{Name: "ps", Args: "<app>", Short: "show the processes of an app", For: Viewer, Reads: true, Run: s.report, Flags: listing},
+		{Name: "ps:report", Args: "<app>", Short: "show the processes of an app", For: Viewer, Reads: true, Run: s.report, Flags: listing},
+		{Name: "ps:restart", Args: "<app>", Short: "start an app's processes anew", For: Deployer, Run: s.restart},
+		{Name: "ps:scale", Args: "<app> [<type=count>...]", Short: "set how many processes run, or show it", For: Deployer, Run: s.scale},
+		{Name: "releases", Args: "<app>", Short: "list the releases of an app", For: Viewer, Reads: true, Run: s.releases, Flags: listing},
 	}
 }
 

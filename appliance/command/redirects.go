@@ -15,10 +15,10 @@ import (
 
 func redirects(d door) []Command {
 	return []Command{
-		{Name: "redirects", Args: "<app>", Short: "list where an app's visitors are sent elsewhere", For: Member, Reads: true, Run: d.redirects, Flags: listing},
-		{Name: "redirects:report", Args: "<app>", Short: "list where an app's visitors are sent elsewhere", For: Member, Reads: true, Run: d.redirects, Flags: listing},
-		{Name: "redirects:set", Args: "<app> <source> <destination> [<status>]", Short: "send visitors of a host or path elsewhere: www.example.org example.org, /old/* /new/*", For: Member, Run: d.setRedirect},
-		{Name: "redirects:unset", Args: "<app> <source>", Short: "stop sending them elsewhere", For: Member, Run: d.unsetRedirect},
+		{Name: "redirects", Args: "<app>", Short: "list where an app's visitors are sent elsewhere", For: Viewer, Reads: true, Run: d.redirects, Flags: listing},
+		{Name: "redirects:report", Args: "<app>", Short: "list where an app's visitors are sent elsewhere", For: Viewer, Reads: true, Run: d.redirects, Flags: listing},
+		{Name: "redirects:set", Args: "<app> <source> <destination> [<status>]", Short: "send visitors of a host or path elsewhere: www.example.org example.org, /old/* /new/*", For: Manager, Run: d.setRedirect},
+		{Name: "redirects:unset", Args: "<app> <source>", Short: "stop sending them elsewhere", For: Manager, Run: d.unsetRedirect},
 	}
 }
 

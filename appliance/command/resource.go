@@ -28,7 +28,7 @@ func Resources(p *pipeline.Pipeline) []Command {
 			}
 		}},
 		{Name: "resource:limit-clear", Args: "<app>", Short: "leave it to the machine what an app's builds may take", Global: true, Run: r.clear, Flags: processTypeFlag},
-		{Name: "resource:report", Args: "<app>", Short: "show what an app's builds may take", For: Member, Global: true, Reads: true, Run: r.report, Flags: listing},
+		{Name: "resource:report", Args: "<app>", Short: "show what an app's builds may take", For: Viewer, Global: true, Reads: true, Run: r.report, Flags: listing},
 	}
 }
 

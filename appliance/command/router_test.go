@@ -152,7 +152,7 @@ func TestWhatIsSetIsReportedAsSetAndAsItHolds(t *testing.T) {
 	} {
 		name, value, _ := strings.Cut(line, " ")
 
-		if r := w.run(bob, append([]string{"router:set", "blog", name}, strings.Fields(value)...)...); r.err != nil {
+		if r := w.run(mia, append([]string{"router:set", "blog", name}, strings.Fields(value)...)...); r.err != nil {
 			t.Errorf("%s: %v", line, r.err)
 		}
 
@@ -198,12 +198,12 @@ func TestAnAppGoesBeforeTheMachine(t *testing.T) {
 func TestMemberGetsNoMoreThanTheMachineGives(t *testing.T) {
 	w := newWorld(t)
 	for value, may := range map[string]bool{"100": true, "10000": true, "10001": false, "0": false} {
-		if r := w.run(bob, "router:set", "blog", "max-connections", value); may != (r.err == nil) || !may && !errors.Is(r.err, appliance.ErrDenied) {
+		if r := w.run(mia, "router:set", "blog", "max-connections", value); may != (r.err == nil) || !may && !errors.Is(r.err, appliance.ErrDenied) {
 			t.Errorf("%s: %v, want it allowed: %v", value, r.err, may)
 		}
 	}
 	w.ok("router:set", "blog", "max-connections", "50000")
-	if r := w.run(bob, "router:set", "--global", "trusted-proxies", "10.0.0.1"); !errors.Is(r.err, appliance.ErrDenied) {
+	if r := w.run(mia, "router:set", "--global", "trusted-proxies", "10.0.0.1"); !errors.Is(r.err, appliance.ErrDenied) {
 		t.Errorf("--global of a member: %v", r.err)
 	}
 }
@@ -219,7 +219,7 @@ func TestAChangeHoldsAtOnce(t *testing.T) {
 	if got := w.visit("/"); got.Code != 503 || got.Header().Get("Retry-After") == "" {
 		t.Errorf("in maintenance: %d %v", got.Code, got.Header())
 	}
-	w.must(w.runWith("<h1>back at nine</h1>", bob, "maintenance:custom-page", "blog").err)
+	w.must(w.runWith("<h1>back at nine</h1>", mia, "maintenance:custom-page", "blog").err)
 	asHTML := func(req *http.Request) { req.Header.Set("Accept", "text/html") }
 	if got := w.visit("/", asHTML); got.Code != 503 || !strings.Contains(got.Body.String(), "back at nine") {
 		t.Errorf("with a page: %d %s", got.Code, got.Body)
@@ -238,7 +238,7 @@ func TestAChangeHoldsAtOnce(t *testing.T) {
 		t.Errorf("headers = %v", got.Header())
 	}
 
-	w.must(w.runWith("hunter2\n", bob, "http-auth:add-user", "blog", "vera").err)
+	w.must(w.runWith("hunter2\n", mia, "http-auth:add-user", "blog", "vera").err)
 	w.ok("http-auth:on", "blog")
 	if got := w.visit("/"); got.Code != 401 {
 		t.Errorf("without a password: %d", got.Code)
@@ -248,7 +248,7 @@ func TestAChangeHoldsAtOnce(t *testing.T) {
 			t.Errorf("with password %s: %d, want %d", password, got.Code, want)
 		}
 	}
-	if r := w.run(bob, "http-auth:remove-user", "blog", "vera"); r.err == nil {
+	if r := w.run(mia, "http-auth:remove-user", "blog", "vera"); r.err == nil {
 		t.Error("the last user was removed: it is open to everybody")
 	}
 	if strings.Contains(strings.Join(w.settings(), ""), "hunter2") || strings.Contains(w.ok("http-auth:report", "blog"), "$2") {
@@ -272,7 +272,7 @@ func TestAChangeHoldsAtOnce(t *testing.T) {
 func TestWhatIsSaidAboutPasswordsAndMaintenanceHolds(t *testing.T) {
 	w := newWorld(t)
 	w.deploy("blog", "")
-	w.must(w.runWith("hunter2\n", bob, "http-auth:add-user", "blog", "vera").err)
+	w.must(w.runWith("hunter2\n", mia, "http-auth:add-user", "blog", "vera").err)
 	w.ok("http-auth:on", "blog")
 	reported := func(command string) (report map[string]string) {
 		t.Helper()
@@ -282,8 +282,8 @@ func TestWhatIsSaidAboutPasswordsAndMaintenanceHolds(t *testing.T) {
 		return report
 	}
 
-	w.must(w.run(bob, "http-auth:set", "blog", "open-paths", "/healthz", "/hooks/*").err)
-	w.must(w.run(bob, "http-auth:set", "blog", "realm", "Our", "preview").err)
+	w.must(w.run(mia, "http-auth:set", "blog", "open-paths", "/healthz", "/hooks/*").err)
+	w.must(w.run(mia, "http-auth:set", "blog", "realm", "Our", "preview").err)
 	for path, want := range map[string]int{"/": 401, "/healthz": 200, "/healthz/x": 401, "/hooks/a/b": 200, "/hooks/../admin": 401, "/hooks/%2e%2e/admin": 401} {
 		got := w.visit(path)
 		if got.Code != want || want == 401 && !strings.Contains(got.Header().Get("WWW-Authenticate"), `realm="Our preview"`) {
@@ -300,7 +300,7 @@ func TestWhatIsSaidAboutPasswordsAndMaintenanceHolds(t *testing.T) {
 	}
 	w.ok("http-auth:off", "blog")
 
-	w.must(w.run(bob, "maintenance:set", "blog", "retry-after", "2h").err)
+	w.must(w.run(mia, "maintenance:set", "blog", "retry-after", "2h").err)
 	w.ok("maintenance:on", "blog")
 	if got := w.visit("/").Header().Get("Retry-After"); got != "7200" || reported("maintenance:report")["maintenance-retry-after"] != "7200s" {
 		t.Errorf("Retry-After = %q, want 7200", got)
@@ -311,7 +311,7 @@ func TestWhatIsSaidAboutPasswordsAndMaintenanceHolds(t *testing.T) {
 	}
 	w.ok("maintenance:off", "blog")
 
-	w.must(w.run(bob, "router:set", "blog", "hsts-except", "old.example.org").err)
+	w.must(w.run(mia, "router:set", "blog", "hsts-except", "old.example.org").err)
 	for host, want := range map[string]bool{"old.example.org": false, "OLD.example.org:443": false, "www.example.org": true} {
 		w.ok("domains:add", "blog", "www.example.org", "old.example.org")
 		got := w.visit("/", func(req *http.Request) { req.Host = host })
@@ -341,7 +341,7 @@ func TestLogsOfTheRouterAreShown(t *testing.T) {
 	w.ok("maintenance:on", "blog")
 	w.visit("/third")
 
-	text := w.run(bob, "logs", "blog", "--router")
+	text := w.run(mia, "logs", "blog", "--router")
 	lines := strings.Split(strings.TrimSpace(text.stdout), "\n")
 	if text.err != nil || len(lines) != 3 || strings.Contains(text.stdout, "hunter2") {
 		t.Fatalf("%v\n%s", text.err, text.stdout)
@@ -409,7 +409,7 @@ func TestMetricsAreServed(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
 	}
-	if r := w.run(bob, "router:metrics"); !errors.Is(r.err, appliance.ErrDenied) {
+	if r := w.run(mia, "router:metrics"); !errors.Is(r.err, appliance.ErrDenied) {
 		t.Errorf("router:metrics of a member: %v", r.err)
 	}
 }
@@ -421,7 +421,7 @@ func TestLogsOfTheRouterAreFollowed(t *testing.T) {
 	in, out := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		err := w.Execute(ctx, &command.Session{Actor: bob, Stdin: strings.NewReader(""), Stdout: out, Stderr: io.Discard}, []string{"logs", "blog", "--router", "-t"})
+		err := w.Execute(ctx, &command.Session{Actor: mia, Stdin: strings.NewReader(""), Stdout: out, Stderr: io.Discard}, []string{"logs", "blog", "--router", "-t"})
 		out.CloseWithError(err)
 		ended <- err
 	}()

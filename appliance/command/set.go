@@ -82,33 +82,17 @@ func (s *Set) admit(ctx context.Context, c Command, session *Session, args []str
 	if call.Global && !session.Actor.Admin {
 		return nil, fmt.Errorf("%s --global: %w", c.Name, appliance.ErrDenied)
 	}
-	if c.For == Member && !call.Global {
-		if err := MayWorkOn(ctx, s.store, session.Actor, call.App); err != nil {
-			return nil, fmt.Errorf("%s %s: %w", c.Name, call.App, err)
+	if c.For != Anyone && !call.Global {
+		if err := Permit(ctx, s.store, session.Actor, c.For, call.App); err != nil {
+			return nil, fmt.Errorf("%s: %w", strings.TrimSpace(c.Name+" "+string(call.App)), err)
 		}
 	}
-	if call.App != "" && !c.Makes {
+	if call.App != "" && !c.Makes && !c.Past {
 		if _, err := s.store.App(ctx, call.App); err != nil {
 			return nil, err
 		}
 	}
 	return call, nil
-}
-
-// MayWorkOn returns nil if the actor may work on app, be it there or not, and
-// ErrDenied otherwise.
-func MayWorkOn(ctx context.Context, store *db.Store, actor appliance.Actor, app appliance.AppName) error {
-	if actor.Admin {
-		return nil
-	}
-	may, err := store.MayWorkOn(ctx, app, actor.Name)
-	if err != nil {
-		return err
-	}
-	if !may {
-		return appliance.ErrDenied
-	}
-	return nil
 }
 
 func (c Command) parse(session *Session, args []string) (*Call, error) {
@@ -126,7 +110,7 @@ func (c Command) parse(session *Session, args []string) (*Call, error) {
 	if len(call.Args) < least || len(call.Args) > most && !strings.Contains(c.Args, "...") {
 		return nil, c.usage()
 	}
-	if strings.HasPrefix(c.Args, "<app>") && !call.Global {
+	if c.takesApp() && !call.Global && len(call.Args) > 0 {
 		app, err := appliance.ParseAppName(call.Args[0])
 		if err != nil {
 			return nil, err
@@ -155,7 +139,7 @@ func (c Command) flags() *pflag.FlagSet {
 // for a missing quote.
 func (s *Set) record(ctx context.Context, c Command, actor appliance.Actor, args []string, err error) error {
 	e := appliance.Event{Actor: actor.Name, Door: actor.Door, From: actor.From, Action: c.Name}
-	wantsApp, wantsPairs := strings.HasPrefix(c.Args, "<app>"), strings.Contains(c.Args, "=")
+	wantsApp, wantsPairs := c.takesApp(), strings.Contains(c.Args, "=")
 	call, parseErr := c.parse(nil, args)
 	surplus := c.surplus(args)
 	var detail []string
@@ -234,9 +218,17 @@ func (c Command) flag(arg string) string {
 // help lists the commands, or those whose name begins as asked.
 func (s *Set) help(ctx context.Context, call *Call) error {
 	prefix := strings.Join(call.Args, "")
+	access, err := s.store.Accesses(ctx, call.Actor.Name)
+	if err != nil {
+		return err
+	}
+	best := appliance.NoAccess
+	for _, a := range access {
+		best = max(best, a)
+	}
 	found := false
 	for _, c := range s.All() {
-		if !strings.HasPrefix(c.Name, prefix) || c.For == Admin && !call.Actor.Admin {
+		if !strings.HasPrefix(c.Name, prefix) || best < c.For.least() && !call.Actor.Admin {
 			continue
 		}
 		found = true

@@ -23,10 +23,10 @@ type settings struct {
 func Settings(p *pipeline.Pipeline) []Command {
 	s := settings{p}
 	return []Command{
-		{Name: "checks:set", Args: "<app> <property> [<value>]", Short: "set path, timeout or overlap of the checks at a deploy", For: Member, Run: s.checks},
-		{Name: "checks:disable", Args: "<app>", Short: "end the old processes before the new ones start; requests wait meanwhile", For: Member, Run: s.overlap("off")},
-		{Name: "checks:enable", Args: "<app>", Short: "let the new processes start beside the old ones", For: Member, Run: s.overlap("")},
-		{Name: "checks:report", Args: "<app>", Short: "show how an app is checked at a deploy", For: Member, Reads: true, Run: s.report, Flags: listing},
+		{Name: "checks:set", Args: "<app> <property> [<value>]", Short: "set path, timeout or overlap of the checks at a deploy", For: Deployer, Run: s.checks},
+		{Name: "checks:disable", Args: "<app>", Short: "end the old processes before the new ones start; requests wait meanwhile", For: Deployer, Run: s.overlap("off")},
+		{Name: "checks:enable", Args: "<app>", Short: "let the new processes start beside the old ones", For: Deployer, Run: s.overlap("")},
+		{Name: "checks:report", Args: "<app>", Short: "show how an app is checked at a deploy", For: Viewer, Reads: true, Run: s.report, Flags: listing},
 	}
 }
 

@@ -21,12 +21,12 @@ type stack struct {
 func Stack(p *pipeline.Pipeline) []Command {
 	s := stack{p}
 	return []Command{
-		{Name: "stack", Args: "<app>", Short: "show what an app builds on, and what it was built on", For: Member, Reads: true, Run: s.show, Flags: listing},
+		{Name: "stack", Args: "<app>", Short: "show what an app builds on, and what it was built on", For: Viewer, Reads: true, Run: s.show, Flags: listing},
 		{Name: "stack:build", Short: "make the stack now, if it is not there", Run: s.build},
 		{Name: "stack:import", Short: "make the stack of the root file system on stdin, a tar stream", Run: s.load},
 		{Name: "stack:list", Short: "list the stacks there are, and the apps that were built on them", Reads: true, Run: s.list, Flags: listing},
 		{Name: "stack:report", Short: "show the stack; exit with 1 if there is none yet", For: Anyone, Reads: true, Run: s.report, Flags: listing},
-		{Name: "stack:set", Args: "<app> [<stack>]", Short: "build on debian-12, heroku-24 or an image of a registry; no value takes it back", For: Member, Global: true, Run: s.set},
+		{Name: "stack:set", Args: "<app> [<stack>]", Short: "build on debian-12, heroku-24 or an image of a registry; no value takes it back", For: Deployer, Global: true, Run: s.set},
 		{Name: "stack:upgrade", Short: "make the stack anew, with the newest packages", Run: s.upgrade},
 	}
 }

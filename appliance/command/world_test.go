@@ -27,9 +27,12 @@ import (
 	certs "github.com/berthhq/berth/tls"
 )
 
-// Who asks. Bob was granted blog, carol another app, and eve nothing.
+// Who asks. Mia manages blog, bob deploys it, val views it; carol manages
+// another app, and eve was granted nothing.
 var (
 	ada    = appliance.Actor{Name: "ada", Door: appliance.Local, Admin: true}
+	mia    = appliance.Actor{Name: "mia", Door: appliance.SSH}
+	val    = appliance.Actor{Name: "val", Door: appliance.SSH}
 	bob    = appliance.Actor{Name: "bob", Door: appliance.SSH, From: "192.0.2.1:5"}
 	carol  = appliance.Actor{Name: "carol", Door: appliance.SSH}
 	eve    = appliance.Actor{Name: "eve", Door: appliance.SSH}
@@ -69,19 +72,29 @@ func newWorld(t *testing.T) *world {
 	w.must(w.Recover(t.Context()))
 	w.must(w.Create(t.Context(), "blog", false))
 	w.must(w.Create(t.Context(), "api", false))
-	for _, name := range []string{"bob", "carol", "eve"} {
+	for _, name := range []string{"mia", "bob", "val", "carol", "eve"} {
 		w.must(store.AddKey(t.Context(), appliance.Key{Name: name, Fingerprint: "SHA256:" + name}))
 	}
-	w.must(store.Grant(t.Context(), "blog", "bob"))
-	w.must(store.Grant(t.Context(), "api", "carol"))
+	w.grant()
 	w.Set = command.NewSet(store, command.Apps(w.Pipeline), command.Processes(w.Pipeline), command.Config(w.Pipeline),
 		command.Domains(w.Pipeline), command.Certificates(w.Pipeline), command.Logs(w.Pipeline), command.Settings(w.Pipeline), command.Git(w.Pipeline),
 		command.Builder(w.Pipeline), command.DockerOptions(w.Pipeline),
 		command.Builds(w.Pipeline), command.Resources(w.Pipeline),
 		command.Buildpacks(w.Pipeline),
-		command.Keys(store), command.Stack(w.Pipeline), command.Router(w.Pipeline), command.Metrics{Pipeline: w.Pipeline, Version: "1.2.3"}.Commands(),
+		command.Keys(store), command.Access(store), command.Teams(store), command.Stack(w.Pipeline), command.Router(w.Pipeline), command.Metrics{Pipeline: w.Pipeline, Version: "1.2.3"}.Commands(),
 		command.Host(w.Pipeline, command.HostInfo{Version: "1.2.3", SSHPort: 2222, Key: publicKey(t)}))
 	return w
+}
+
+// grant gives everybody the access they are said to have.
+func (w *world) grant() {
+	w.t.Helper()
+	for _, g := range []appliance.Grant{
+		{App: "blog", Who: "mia", Access: appliance.AdminAccess}, {App: "blog", Who: "bob", Access: appliance.DeployAccess},
+		{App: "blog", Who: "val", Access: appliance.ViewAccess}, {App: "api", Who: "carol", Access: appliance.AdminAccess},
+	} {
+		w.must(w.Store.Grant(w.t.Context(), g))
+	}
 }
 
 func publicKey(t *testing.T) ssh.PublicKey {
@@ -171,7 +184,7 @@ func args(c command.Command) []string {
 		args = append(args, map[string]string{
 			"<app>": "blog", "<key=value>": "SECRET=hunter2", "<type=count>": "web=1", "<host>": "www.example.test", "<domain>": "apps.example.test",
 			"<buildpack>": "nodejs", "<provider>": "hetzner", "<key-id>": "7",
-			"<key>": "bob", "<name>": "zoe", "<image>": "stack:1", "<stack>": "heroku-24", "<property>": "deploy-branch", "<value>": "main", "<command>": "apps", "<n>": "1",
+			"<key>": "bob", "<key|@team>": "bob", "<level>": "view", "<team>": "devs", "<name>": "zoe", "<image>": "stack:1", "<stack>": "heroku-24", "<property>": "deploy-branch", "<value>": "main", "<command>": "apps", "<n>": "1",
 			"<archive-url>": "http://127.0.0.1:1/app.tar", "<docker-image>": "node:24", "<git-username>": "Camila", "<git-email>": "camila@example.com",
 			"<repository>": "https://127.0.0.1:1/app.git", "<git-ref>": "main", "<username>": "camila", "<password>": "hunter2",
 			"<door-property>": "hsts", "<header>": "X-Key", "<text>": "hunter2", "<error>": "503", "<ip>": "192.0.2.7",

@@ -370,7 +370,8 @@ func TestMemberPushesOnlyWhereTheyWereLetIn(t *testing.T) {
 	w := newWorld(t)
 	w.pushed("blog")
 	w.pushed("api")
-	w.must(w.Store.Grant(t.Context(), "blog", "bob"))
+	w.must(w.Store.Grant(t.Context(), appliance.Grant{App: "blog", Who: "bob", Access: appliance.DeployAccess}))
+	w.must(w.Store.Grant(t.Context(), appliance.Grant{App: "api", Who: "bob", Access: appliance.ViewAccess})) // not enough
 	w.commit(map[string]string{"new": "1"})
 
 	if r := w.push("bob", "blog", "main"); r.status != 0 {
@@ -379,7 +380,7 @@ func TestMemberPushesOnlyWhereTheyWereLetIn(t *testing.T) {
 	// What is there and what is not looks the same to whom it is no business of.
 	for _, repo := range []string{"api", "new"} {
 		r := w.push("bob", repo, "main")
-		want := " !     push to " + repo + " as bob: permission denied\n       an admin can let you in: access:grant " + repo + " bob\n"
+		want := " !     push to " + repo + " as bob: permission denied\n       an admin can let you in: access:grant " + repo + " bob deploy\n"
 		if r.status == 0 || !strings.Contains(r.stderr, want) {
 			t.Errorf("push to %s: %s, want %q", repo, r.stderr, want)
 		}

@@ -170,6 +170,8 @@ func (d *daemon) moveIn(ctx context.Context, lock *os.File) (in *inside, err err
 			command.Router(pipe),
 			metrics.Commands(),
 			command.Keys(store),
+			command.Access(store),
+			command.Teams(store),
 			command.Stack(pipe),
 			command.Host(pipe, command.HostInfo{Version: version, SSHPort: d.doors.port(sshDoor), Key: hostKey.PublicKey()}),
 		),

@@ -186,6 +186,7 @@ type ProcessSpec struct {
 	Port       int // what the process listens on; 0 if nothing
 	Replicas   int
 	First      int      // the index of the first of them; 1 if 0
+	Turn       string   // tells them from those of the same indices that they take over from
 	Aliases    []string // host names by which the app's other processes reach it
 }
 
@@ -211,6 +212,7 @@ type Process struct {
 	Index      int // 1, 2, 3, … within its type
 	Release    int
 	Generation Generation
+	Turn       string // ProcessSpec.Turn
 	Addr       string // host:port to reach it on; "" if it listens on nothing or does not run
 	Running    bool
 	Restarting bool // it has ended and the engine is about to start it again

@@ -77,7 +77,7 @@ func TestScaleTakesWhatMakesSense(t *testing.T) {
 	w := newWorld(t)
 	w.deploy("blog", "web: serve\nworker: serve\n")
 	for arg, want := range map[string]error{
-		"web": appliance.ErrInvalid, "web=": appliance.ErrInvalid, "web=-1": appliance.ErrInvalid, "web=51": appliance.ErrInvalid, "web=1.5": appliance.ErrInvalid,
+		"web": appliance.ErrInvalid, "web=": appliance.ErrInvalid, "web=-2": appliance.ErrInvalid, "web=+50": appliance.ErrInvalid, "web=+": appliance.ErrInvalid, "web=51": appliance.ErrInvalid, "web=1.5": appliance.ErrInvalid,
 		"web=99999999999999999999": appliance.ErrInvalid, "=1": appliance.ErrInvalid, "web=1=2": appliance.ErrInvalid, "a b=1": appliance.ErrInvalid, "../x=1": appliance.ErrInvalid,
 		"clock=1": appliance.ErrNotFound,
 	} {
@@ -85,11 +85,15 @@ func TestScaleTakesWhatMakesSense(t *testing.T) {
 			t.Errorf("ps:scale %q: %v, want %v with a hint", arg, r.err, want)
 		}
 	}
-	if got := w.ok("ps:scale", "blog"); got != "web: 1\nworker: 0\n" {
+	if got := w.ok("ps:scale", "blog", "--quiet"); got != "web: 1\nworker: 0\n" {
 		t.Errorf("ps:scale shows %q, want nothing changed", got)
 	}
 
-	out := w.ok("ps:scale", "blog", "web=2", "worker=1")
+	w.ok("ps:scale", "blog", "web=2", "--skip-deploy")
+	if got := w.ok("ps", "blog", "--quiet"); strings.Count(got, "\n") != 1 {
+		t.Errorf("ps shows, before there is a deploy:\n%s", got)
+	}
+	out := w.ok("ps:scale", "blog", "web=+0", "worker=+1")
 
 	if !strings.HasPrefix(out, "-----> Scaling web to 2\n-----> Scaling worker to 1\n") {
 		t.Errorf("ps:scale printed:\n%s", out)
@@ -98,11 +102,42 @@ func TestScaleTakesWhatMakesSense(t *testing.T) {
 	if got := w.ok("ps", "blog", "--quiet"); strings.Count(got, " running ") != 3 || !strings.Contains(got, "worker.1") {
 		t.Errorf("ps shows:\n%s", got)
 	}
+	want := "=====> Scaling for blog\nproctype: qty\n--------: ---\nweb: 2\nworker: 1\n"
+	if got := w.ok("ps:scale", "blog"); got != want {
+		t.Errorf("ps:scale printed %q, want %q", got, want)
+	}
+	if got := w.ok("ps:scale", "blog", "--format", "json"); !strings.Contains(got, `{"process_type":"worker","quantity":1}`) {
+		t.Errorf("ps:scale --format json printed %s", got)
+	}
+}
+
+func TestAppIsStoppedAndStarted(t *testing.T) {
+	w := newWorld(t)
+	w.deploy("blog", "")
+
+	out := w.ok("ps:stop", "blog")
+	if got := w.ok("ps", "blog", "--quiet"); got != "" || !strings.Contains(out, "=====> blog is stopped (1 process ended in ") {
+		t.Errorf("ps shows %q after:\n%s", got, out)
+	}
+	if out := w.ok("config:set", "blog", "KEY=v"); !strings.Contains(out, "blog is stopped: ps:start blog starts it") {
+		t.Errorf("config:set printed:\n%s", out)
+	}
+	w.ok("ps:start", "blog")
+	w.Wait()
+	if got := w.ok("ps", "blog", "--quiet"); strings.Count(got, "running") != 1 {
+		t.Errorf("ps shows:\n%s", got)
+	}
+	if out := w.ok("ps:restart", "blog", "web.1"); !strings.Contains(out, "web.1 of blog restarted in ") {
+		t.Errorf("ps:restart web.1 printed:\n%s", out)
+	}
+	if r := w.run(ada, "ps:restart", "blog", "clock"); !errors.Is(r.err, appliance.ErrNotFound) {
+		t.Errorf("ps:restart clock: %v, want ErrNotFound", r.err)
+	}
 }
 
 func TestWhatWasNotDeployedYetIsSaidSo(t *testing.T) {
 	w := newWorld(t)
-	for _, name := range []string{"ps:restart", "logs"} {
+	for _, name := range []string{"ps:restart", "ps:start", "ps:stop", "logs"} {
 		if r := w.run(ada, name, "blog"); r.err == nil || !strings.Contains(r.err.Error(), "blog has not been deployed") || !strings.Contains(appliance.HintOf(r.err), "git push") {
 			t.Errorf("%s: %v", name, r.err)
 		}

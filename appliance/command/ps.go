@@ -3,12 +3,9 @@ package command
 import (
 	"context"
 	"fmt"
-	"maps"
-	"regexp"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
+
+	"github.com/spf13/pflag"
 
 	"github.com/berthhq/berth/appliance"
 	"github.com/berthhq/berth/appliance/pipeline"
@@ -24,8 +21,13 @@ func Processes(p *pipeline.Pipeline) []Command {
 	return []Command{
 		{Name: "ps", Args: "<app>", Short: "show the processes of an app", For: Viewer, Reads: true, Run: s.report, Flags: listing},
 		{Name: "ps:report", Args: "<app>", Short: "show the processes of an app", For: Viewer, Reads: true, Run: s.report, Flags: listing},
-		{Name: "ps:restart", Args: "<app>", Short: "start an app's processes anew", For: Deployer, Run: s.restart},
-		{Name: "ps:scale", Args: "<app> [<type=count>...]", Short: "set how many processes run, or show it", For: Deployer, Run: s.scale},
+		{Name: "ps:restart", Args: "<app> [<process>]", Short: "start an app's processes anew, or those of one type, or a single one", For: Deployer, Run: s.restart},
+		{Name: "ps:scale", Args: "<app> [<type=count>...]", Short: "set how many processes run, or show it", For: Deployer, Run: s.scale, Flags: func(fs *pflag.FlagSet) {
+			listing(fs)
+			fs.Bool("skip-deploy", false, "from the next deploy on")
+		}},
+		{Name: "ps:start", Args: "<app>", Short: "start an app that was stopped", For: Deployer, Run: s.start},
+		{Name: "ps:stop", Args: "<app>", Short: "end all processes of an app, until it is started or deployed again", For: Deployer, Run: s.stop},
 		{Name: "releases", Args: "<app>", Short: "list the releases of an app", For: Viewer, Reads: true, Run: s.releases, Flags: listing},
 	}
 }
@@ -50,7 +52,7 @@ func (s ps) report(ctx context.Context, c *Call) error {
 	}
 	list, rows := []processRow{}, []string{}
 	for _, p := range processes {
-		row := processRow{fmt.Sprintf("%s.%d", p.Type, p.Index), p.Release, status(p, app.Live), p.Restarts, p.Started}
+		row := processRow{p.Name(), p.Release, status(p, app.Live), p.Restarts, p.Started}
 		list = append(list, row)
 		rows = append(rows, fmt.Sprintf("%-20s v%-5d %-28s restarts %d", row.Name, row.Release, row.Status, row.Restarts))
 	}
@@ -76,7 +78,24 @@ func (s ps) restart(ctx context.Context, c *Call) error {
 	if err := s.deployed(ctx, c.App); err != nil {
 		return err
 	}
-	return s.Restart(ctx, c.App, c.Stdout)
+	if len(c.Args) == 1 {
+		return s.Restart(ctx, c.App, c.Stdout)
+	}
+	return s.Renew(ctx, c.App, c.Args[1], c.Stdout)
+}
+
+func (s ps) start(ctx context.Context, c *Call) error {
+	if err := s.deployed(ctx, c.App); err != nil {
+		return err
+	}
+	return s.Start(ctx, c.App, c.Stdout)
+}
+
+func (s ps) stop(ctx context.Context, c *Call) error {
+	if err := s.deployed(ctx, c.App); err != nil {
+		return err
+	}
+	return s.Stop(ctx, c.App, c.Stdout)
 }
 
 // deployed returns an error for an app that nothing has been deployed of.
@@ -86,85 +105,6 @@ func (s ps) deployed(ctx context.Context, name appliance.AppName) error {
 		return appliance.WithHint(fmt.Errorf("app %s has not been deployed", name), "deploy it with git push")
 	}
 	return err
-}
-
-var processType = regexp.MustCompile(`^[A-Za-z0-9_-]{1,63}$`) // as in a Procfile
-
-func (s ps) scale(ctx context.Context, c *Call) error {
-	app, err := s.Store.App(ctx, c.App)
-	if err != nil {
-		return err
-	}
-	if len(c.Args) == 1 {
-		return s.showScale(ctx, c, app)
-	}
-	change := appliance.Formation{}
-	for _, arg := range c.Args[1:] {
-		typ, count, _ := strings.Cut(arg, "=")
-		n, err := strconv.Atoi(count)
-		if err != nil || n < 0 || n > appliance.MaxProcesses || !processType.MatchString(typ) {
-			return appliance.WithHint(fmt.Errorf("%w scale %.60q", appliance.ErrInvalid, arg), fmt.Sprintf("write it as type=count with a count from 0 to %d, as in web=2", appliance.MaxProcesses))
-		}
-		change[typ] = n
-	}
-	if app.LiveRelease != 0 {
-		live, err := s.Store.Release(ctx, c.App, app.LiveRelease)
-		if err != nil {
-			return err
-		}
-		for _, typ := range slices.Sorted(maps.Keys(change)) {
-			if err := canScale(live, typ); err != nil {
-				return err
-			}
-		}
-	}
-	if err := s.Store.Scale(ctx, c.App, change); err != nil {
-		return err
-	}
-	for _, typ := range slices.Sorted(maps.Keys(change)) {
-		fmt.Fprintf(c.Stdout, "-----> Scaling %s to %d\n", typ, change[typ])
-	}
-	return s.Restart(ctx, c.App, c.Stdout)
-}
-
-// canScale returns an error for a process type of which a release does not
-// leave to people how many run.
-func canScale(live appliance.Release, typ string) error {
-	formation := pipeline.Formation(live, nil)
-	_, found := formation[typ]
-	switch {
-	case typ == pipeline.Release:
-		return appliance.WithHint(fmt.Errorf("%w process type: release runs once before each deploy, and is never scaled", appliance.ErrInvalid),
-			"give what is to keep running another name in the Procfile")
-	case live.AppJSON.Formation[typ].Quantity != nil:
-		return appliance.WithHint(fmt.Errorf("%s of %s cannot be scaled: its app.json says how many run", typ, live.App),
-			fmt.Sprintf("change formation.%s.quantity in app.json, or remove it, and push", typ))
-	case !found:
-		return appliance.WithHint(fmt.Errorf("process type %.60q of %s %w", typ, live.App, appliance.ErrNotFound),
-			"v"+strconv.Itoa(live.Version)+" has "+strings.Join(slices.Sorted(maps.Keys(formation)), ", "))
-	}
-	return nil
-}
-
-// showScale shows how many of each type run, or will when there is a deploy.
-func (s ps) showScale(ctx context.Context, c *Call, app appliance.App) error {
-	formation, err := s.Store.Formation(ctx, c.App)
-	if err != nil {
-		return err
-	}
-	if app.LiveRelease != 0 {
-		live, err := s.Store.Release(ctx, c.App, app.LiveRelease)
-		if err != nil {
-			return err
-		}
-		maps.Copy(formation, pipeline.Formation(live, formation))
-	} else if _, ok := formation[pipeline.Web]; !ok {
-		formation[pipeline.Web] = 1
-	}
-	for _, typ := range slices.Sorted(maps.Keys(formation)) {
-		fmt.Fprintf(c.Stdout, "%s: %d\n", typ, formation[typ])
-	}
-	return nil
 }
 
 // A releaseRow is a release as people and scripts are shown it: without the

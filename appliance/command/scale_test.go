@@ -27,7 +27,7 @@ func TestScaleLeavesAloneWhatAppJSONSays(t *testing.T) {
 
 	locked := w.run(ada, "ps:scale", "blog", "worker=1", "web=1")
 	release := w.run(ada, "ps:scale", "blog", "release=1")
-	shown := w.ok("ps:scale", "blog")
+	shown := w.ok("ps:scale", "blog", "--quiet")
 	w.ok("ps:scale", "blog", "worker=1")
 
 	if locked.err == nil || !strings.Contains(locked.err.Error(), "app.json says how many run") || !strings.Contains(appliance.HintOf(locked.err), "formation.web.quantity") {
@@ -39,7 +39,7 @@ func TestScaleLeavesAloneWhatAppJSONSays(t *testing.T) {
 	if shown != "web: 2\nworker: 0\n" {
 		t.Errorf("ps:scale shows %q, want what app.json says and nothing changed", shown)
 	}
-	if got := w.ok("ps:scale", "blog"); got != "web: 2\nworker: 1\n" {
+	if got := w.ok("ps:scale", "blog", "--quiet"); got != "web: 2\nworker: 1\n" {
 		t.Errorf("ps:scale shows %q, want the worker too", got)
 	}
 }

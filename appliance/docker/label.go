@@ -23,6 +23,7 @@ const (
 	labelRelease    = "berth.release"
 	labelGeneration = "berth.generation"
 	labelPort       = "berth.port"
+	labelTurn       = "berth.turn"
 )
 
 // The kinds.
@@ -79,6 +80,7 @@ func (e *Engine) process(c container.InspectResponse) appliance.Process {
 		Index:      number(l[labelIndex]),
 		Release:    number(l[labelRelease]),
 		Generation: appliance.Generation(l[labelGeneration]),
+		Turn:       l[labelTurn],
 		Restarts:   c.RestartCount,
 	}
 	if s := c.State; s != nil {

@@ -68,6 +68,9 @@ func (e *Engine) startOne(ctx context.Context, spec appliance.ProcessSpec, index
 		generation = strings.ToLower(rand.Text()[:8])
 	}
 	name := fmt.Sprintf("%s.%s.%s.%d.%s", e.instance, spec.App, spec.Type, index, generation)
+	if spec.Turn != "" {
+		name += "." + spec.Turn
+	}
 	id, err := e.createKnownAs(ctx, name, spec.Aliases, config, host)
 	if err != nil {
 		return "", appliance.Process{}, explain(doing, err)
@@ -90,6 +93,7 @@ func (e *Engine) processLabels(spec appliance.ProcessSpec, index int) map[string
 		labelRelease:    strconv.Itoa(spec.Release),
 		labelGeneration: string(spec.Generation),
 		labelPort:       "",
+		labelTurn:       spec.Turn,
 	})
 	if spec.Port != 0 {
 		labels[labelPort] = strconv.Itoa(spec.Port)

@@ -64,7 +64,7 @@ func (f *Fake) make(spec appliance.ProcessSpec) ([]*fakeProcess, error) {
 		p := &fakeProcess{
 			Process: appliance.Process{
 				ID: newID(), App: spec.App, Type: spec.Type, Index: max(1, spec.First) + i,
-				Release: spec.Release, Generation: spec.Generation,
+				Release: spec.Release, Generation: spec.Generation, Turn: spec.Turn,
 			},
 			fake: f, spec: spec, image: image,
 			container: f.container(image, spec.App, spec.Mounts, nil),
@@ -80,7 +80,7 @@ func (f *Fake) make(spec appliance.ProcessSpec) ([]*fakeProcess, error) {
 }
 
 func (p *fakeProcess) same(q *fakeProcess) bool {
-	return p.App == q.App && p.Type == q.Type && p.Generation == q.Generation && p.Index == q.Index
+	return p.App == q.App && p.Type == q.Type && p.Generation == q.Generation && p.Turn == q.Turn && p.Index == q.Index
 }
 
 // start starts a process and what restarts it, and returns what it is then.

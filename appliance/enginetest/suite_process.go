@@ -54,6 +54,22 @@ var processPromises = []promise{
 		}
 	}},
 
+	{"a process can be started beside the one that it takes over from", func(w *world) {
+		old := w.start(appliance.ProcessSpec{Generation: "g1", First: 2})[0]
+
+		next := w.start(appliance.ProcessSpec{Generation: "g1", First: 2, Turn: "t1"})[0]
+
+		if next.Turn != "t1" || next.Index != 2 || next.Generation != "g1" || len(w.processes()) != 2 {
+			w.Errorf("processes = %+v, want both", w.processes())
+		}
+		if got := w.process(old.ID); got.Turn != "" || !got.Running {
+			w.Errorf("old process = %+v, want it untouched", got)
+		}
+		if _, err := w.tryStart(appliance.ProcessSpec{Generation: "g1", First: 2, Turn: "t1"}); !errors.Is(err, appliance.ErrExists) {
+			w.Errorf("error = %v, want ErrExists for the same turn", err)
+		}
+	}},
+
 	{"Start of an image that is not there is ErrNotFound", func(w *world) {
 		_, err := w.tryStart(appliance.ProcessSpec{Image: w.tag("nowhere"), Replicas: 2})
 

@@ -76,21 +76,22 @@ func (r *run) warnOfSilence(release appliance.Release, started []appliance.Proce
 // startHealthy starts every process type of the formation beside the old
 // processes and returns when all of it is ready for traffic.
 func (r *run) startHealthy(ctx context.Context, release appliance.Release, generation appliance.Generation, old []appliance.Process) (started []appliance.Process, err error) {
-	formation, err := r.formation(ctx, release)
+	_, scaled, err := r.Wanted(ctx, r.app)
 	if err != nil {
 		return nil, err
 	}
+	formation := Formation(release, scaled)
 	for _, group := range startOrder(formation, release.Services) {
-		var together []appliance.Process
+		var specs []appliance.ProcessSpec
 		for _, typ := range group {
 			if err := r.makeWay(ctx, release, typ, formation[typ], old); err != nil {
 				return nil, fmt.Errorf("end the old %s: %w", typ, err)
 			}
-			processes, err := r.Engine.Start(ctx, processSpec(release, generation, typ, formation[typ]))
-			if err != nil {
-				return nil, fmt.Errorf("start %s: %w", typ, err)
-			}
-			together = append(together, processes...)
+			specs = append(specs, processSpec(release, generation, typ, formation[typ]))
+		}
+		together, err := r.startAll(ctx, specs)
+		if err != nil {
+			return nil, err
 		}
 		if err := r.healthy(ctx, release, together); err != nil {
 			return nil, err

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/berthhq/berth/appliance"
@@ -37,7 +38,7 @@ func TestOldGenerationServesOnWhenTheNewOneFails(t *testing.T) {
 		"not executable":    {files: serves("say", "126"), error: "status 126", hint: "update-index --chmod=+x"},
 		"out of memory":     {files: serves("eat"), error: "out of memory", hint: "more memory"},
 		"loopback only":     {files: serves("loopback"), error: "unhealthy", hint: "it listens on 127.0.0.1:5000, where only it can reach itself: make it listen on 0.0.0.0:5000", shows: "listening on 127.0.0.1:5000"},
-		"worker exits":      {files: serves().and("Procfile", "web: serve\nworker: serve\n"), refuse: "worker", error: "start worker"},
+		"worker exits":      {files: serves().and("Procfile", "web: serve\nworker: serve\n"), refuse: "worker", error: ": the engine refuses"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -48,12 +49,10 @@ func TestOldGenerationServesOnWhenTheNewOneFails(t *testing.T) {
 			w.must(w.Store.ChangeConfig(t.Context(), "blog", map[string]string{"GREETING": "new"}, nil))
 			if tt.refuse == "worker" {
 				w.must(w.Store.Scale(t.Context(), "blog", appliance.Formation{"worker": 1}))
-				starts := 0
+				var starts atomic.Int32
 				w.failing(func(call string) error {
-					if call == "Start" {
-						if starts++; starts == 2 {
-							return errors.New("the engine refuses")
-						}
+					if call == "Start" && starts.Add(1) == 2 {
+						return errors.New("the engine refuses")
 					}
 					return nil
 				})

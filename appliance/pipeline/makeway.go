@@ -106,7 +106,7 @@ func (r *run) restart(ctx context.Context) (version int, err error) {
 	if err != nil {
 		return app.LiveRelease, err
 	}
-	if err := r.complete(ctx, app, of(app.Live, live)); err != nil {
+	if _, err := r.complete(ctx, app, of(app.Live, live)); err != nil {
 		return app.LiveRelease, err
 	}
 	release, err := r.Store.Release(ctx, r.app, app.LiveRelease)

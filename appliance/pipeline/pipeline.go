@@ -108,8 +108,14 @@ func (p *Pipeline) Receive(ctx context.Context, push Push, out io.Writer) error 
 
 // Reconfigure makes a release of the live one with the environment as it is
 // now, and deploys it. It is what config:set ends with. An app that has not
-// been deployed yet has nothing to change.
+// been deployed yet has nothing to change, and one that is stopped stays so.
 func (p *Pipeline) Reconfigure(ctx context.Context, app appliance.AppName, reason string, out io.Writer) error {
+	if stopped, err := p.Stopped(ctx, app); err != nil || stopped {
+		if stopped {
+			progress.New(out).Detail("%s is stopped: ps:start %s starts it with that", app, app)
+		}
+		return err
+	}
 	return p.again(ctx, app, reason, out, func(ctx context.Context, r *run, live appliance.Release) error {
 		live.Reason = reason
 		release, err := r.release(ctx, live)
@@ -121,18 +127,28 @@ func (p *Pipeline) Reconfigure(ctx context.Context, app appliance.AppName, reaso
 	})
 }
 
-// Restart deploys the live release again. It is ps:restart and ps:scale. An
-// app that has not been deployed yet has nothing to restart. If the
-// environment was changed without a restart, it is in effect from now on, and
-// that is a release of its own.
+// Restart deploys the live release again. An app that has not been deployed yet
+// has nothing to restart, and one that is stopped stays so. If the environment
+// was changed without a restart, it is in effect from now on, and that is a
+// release of its own.
 func (p *Pipeline) Restart(ctx context.Context, app appliance.AppName, out io.Writer) error {
-	return p.again(ctx, app, "restart", out, func(ctx context.Context, r *run, live appliance.Release) error {
+	if stopped, err := p.Stopped(ctx, app); err != nil || stopped {
+		if stopped {
+			err = appliance.WithHint(fmt.Errorf("%s is stopped", app), fmt.Sprintf("ps:start %s starts it", app))
+		}
+		return err
+	}
+	return p.relive(ctx, app, "restart", out)
+}
+
+func (p *Pipeline) relive(ctx context.Context, app appliance.AppName, what string, out io.Writer) error {
+	return p.again(ctx, app, what, out, func(ctx context.Context, r *run, live appliance.Release) error {
 		env, err := p.environment(ctx, app, live.Commit)
 		if err != nil {
 			return err
 		}
 		if !maps.Equal(env, live.Env) {
-			live.Reason = "restart with changed config"
+			live.Reason = what + " with changed config"
 			if live, err = r.release(ctx, live); err != nil {
 				return err
 			}
@@ -214,6 +230,9 @@ func (r *run) waiting(now turn, ahead int) {
 	}
 	r.progress.Step("Waiting: another %s runs, started %s ago by %s; %s", now.what, seconds(time.Since(now.since)), now.who, place)
 }
+
+// elapsed is how long the run has taken until now.
+func (r *run) elapsed() string { return seconds(time.Since(r.start)) }
 
 // seconds prints a duration as people read it: 0.4s, 12.3s, 2m5s.
 func seconds(d time.Duration) string {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -105,10 +104,22 @@ func (p *Pipeline) Restore(ctx context.Context, name appliance.AppName) error {
 	if err != nil {
 		return err
 	}
-	if err := p.complete(ctx, app, of(app.Live, processes)); err != nil {
+	stopped, err := p.Stopped(ctx, name)
+	if err != nil {
 		return err
 	}
-	var left []appliance.Process
+	left := of(app.Live, processes)
+	if !stopped {
+		if left, err = p.complete(ctx, app, left); err != nil {
+			return err
+		}
+		if left = s.beginRetiring(left); len(left) > 0 {
+			defer s.endRetiring(left)
+			if err := p.route(ctx, s, name); err != nil {
+				return err
+			}
+		}
+	}
 	for _, q := range processes {
 		if q.Generation != app.Live && !s.isRetiring(q.ID) {
 			left = append(left, q)
@@ -143,7 +154,15 @@ func (p *Pipeline) route(ctx context.Context, s *state, name appliance.AppName) 
 	if err != nil {
 		return err
 	}
-	err = p.update(ctx, router.Service{Name: string(name), Hosts: hosts, Targets: p.whereabouts(name, of(app.Live, processes)), Policy: policy})
+	stopped, err := p.Stopped(ctx, name)
+	if err != nil {
+		return err
+	}
+	var at []string
+	if !stopped {
+		at = p.whereabouts(name, s.serving(of(app.Live, processes)))
+	}
+	err = p.update(ctx, router.Service{Name: string(name), Hosts: hosts, Targets: at, Policy: policy})
 	if err == nil && !app.Provisional {
 		p.Certificates.ManageFor(string(name), hosts...) // only what is routed gets a certificate
 	}
@@ -183,58 +202,53 @@ func (p *Pipeline) swap(s router.Service) (served *router.Generation, err error)
 	return served, err
 }
 
-// complete starts what is missing of the live generation, and has the engine
-// keep what runs. The caller holds the app's work.
-func (p *Pipeline) complete(ctx context.Context, app appliance.App, live []appliance.Process) error {
+// complete starts what is missing of the live generation, has the engine keep
+// what runs, and returns what is too much. The caller holds the app's work.
+func (p *Pipeline) complete(ctx context.Context, app appliance.App, live []appliance.Process) (surplus []appliance.Process, err error) {
 	if app.LiveRelease == 0 {
-		return nil
+		return nil, nil
 	}
 	release, err := p.Store.Release(ctx, app.Name, app.LiveRelease)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	formation, err := p.formation(ctx, release)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	s := p.state(app.Name)
+	surplus = s.surplus(formation, live)
+	live = slices.DeleteFunc(s.serving(live), func(q appliance.Process) bool { return q.Index > formation[q.Type] })
 	var unkept []string
-	alive := map[string]map[int]bool{}
+	var alive []appliance.Process
 	for _, q := range live {
 		switch {
 		case q.Running || q.Restarting:
-			if alive[q.Type] == nil {
-				alive[q.Type] = map[int]bool{}
-			}
-			alive[q.Type][q.Index] = true
+			alive = append(alive, q)
 			if !q.Kept {
 				unkept = append(unkept, q.ID)
 			}
 		default:
 			if err := p.Engine.Stop(ctx, grace, q.ID); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
-	for _, typ := range slices.Sorted(maps.Keys(formation)) {
-		for i := 1; i <= formation[typ]; i++ {
-			if alive[typ][i] {
-				continue
-			}
-			spec := processSpec(release, app.Live, typ, 1)
-			spec.First = i
-			started, err := p.Engine.Start(ctx, spec)
-			if err != nil {
-				return fmt.Errorf("start %s.%d of v%d: %w", typ, i, release.Version, err)
-			}
-			p.Log.InfoContext(ctx, "process was missing, started again", "app", app.Name, "process", fmt.Sprintf("%s.%d", typ, i))
-			unkept = append(unkept, ids(started)...)
+	for _, at := range missing(formation, alive) {
+		spec := processSpec(release, app.Live, at.typ, 1)
+		spec.First = at.index
+		started, err := p.Engine.Start(ctx, spec)
+		if err != nil {
+			return nil, fmt.Errorf("start %s.%d of v%d: %w", at.typ, at.index, release.Version, err)
 		}
+		p.Log.InfoContext(ctx, "process was missing, started again", "app", app.Name, "process", fmt.Sprintf("%s.%d", at.typ, at.index))
+		unkept = append(unkept, ids(started)...)
 	}
 	if len(unkept) == 0 {
-		return nil
+		return surplus, nil
 	}
 	if err := p.Engine.Keep(ctx, unkept...); err != nil {
-		return err
+		return nil, err
 	}
-	return p.route(ctx, p.state(app.Name), app.Name)
+	return surplus, p.route(ctx, s, app.Name)
 }

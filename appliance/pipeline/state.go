@@ -31,7 +31,8 @@ type state struct {
 
 	mu         sync.Mutex // guards the fields below
 	retiring   map[string]bool
-	changed    chan struct{} // closed and replaced whenever a process changes
+	coming     map[string]bool // turns whose processes are not ready yet
+	changed    chan struct{}   // closed and replaced whenever a process changes
 	recordings map[int]*recording
 }
 
@@ -123,6 +124,22 @@ func (s *state) isRetiring(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.retiring[id]
+}
+
+// expect marks the processes of a turn as not ready, until what it returns is
+// called.
+func (s *state) expect(turn string) (arrived func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.coming == nil {
+		s.coming = map[string]bool{}
+	}
+	s.coming[turn] = true
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.coming, turn)
+	}
 }
 
 // pause waits, and reports whether ctx is still on then.

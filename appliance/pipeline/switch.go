@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -94,6 +95,9 @@ func (r *run) goLive(ctx context.Context, release int, generation appliance.Gene
 	if err != nil {
 		return nil, err
 	}
+	if err := r.settleWishes(ctx); err != nil {
+		return nil, err
+	}
 	if err := r.Store.GoLive(ctx, r.app, release, generation); err != nil {
 		return nil, err
 	}
@@ -102,6 +106,24 @@ func (r *run) goLive(ctx context.Context, release int, generation appliance.Gene
 	r.switching.done = err == nil
 	r.Certificates.ManageFor(string(r.app), hosts...)
 	return served, err
+}
+
+// settleWishes notes that what somebody wanted of the next deploy is so now.
+func (r *run) settleWishes(ctx context.Context) error {
+	for _, setting := range []string{NextScaleSetting, StoppedSetting} {
+		wish, err := r.Store.AppSetting(ctx, r.app, setting)
+		if err == nil && wish != "" && setting == NextScaleSetting {
+			_, scaled, inner := r.Wanted(ctx, r.app)
+			err = errors.Join(inner, r.Store.Scale(ctx, r.app, scaled))
+		}
+		if err == nil && wish != "" {
+			err = r.Store.SetApp(ctx, r.app, setting, "")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // retire ends the old generation once it has answered the requests it has. The

@@ -12,13 +12,29 @@ import (
 // CreateApp adds an app. A provisional one is gone after a restart unless
 // GoLive has been called for it.
 func (s *Store) CreateApp(ctx context.Context, name appliance.AppName, provisional bool) error {
-	_, err := s.db.ExecContext(ctx, `
-		INSERT INTO apps (name, created_at, provisional, live_generation, live_release) VALUES (?, ?, ?, '', 0)`,
-		name, now(), provisional)
+	err := s.tx(ctx, func(tx *sql.Tx) error {
+		handle, err := freeHandle(ctx, tx, name)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `
+			INSERT INTO apps (name, created_at, provisional, live_generation, live_release, handle) VALUES (?, ?, ?, '', 0, ?)`,
+			name, now(), provisional, handle)
+		return err
+	})
 	if isDuplicate(err) {
 		return fmt.Errorf("app %s %w", name, appliance.ErrExists)
 	}
 	return err
+}
+
+// Establish makes a provisional app a real one.
+func (s *Store) Establish(ctx context.Context, name appliance.AppName) error {
+	result, err := s.db.ExecContext(ctx, `UPDATE apps SET provisional = 0 WHERE name = ?`, name)
+	if err != nil {
+		return err
+	}
+	return affected(result, &appliance.NoAppError{App: name})
 }
 
 // App returns the app called name.

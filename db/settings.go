@@ -44,3 +44,13 @@ func (s *Store) SetApp(ctx context.Context, app appliance.AppName, name, value s
 	}
 	return err
 }
+
+// CopySettings gives an app the settings of another, but for one.
+func (s *Store) CopySettings(ctx context.Context, from, to appliance.AppName, but string) error {
+	_, err := s.db.ExecContext(ctx, `
+		INSERT INTO app_settings (app, name, value) SELECT ?, name, value FROM app_settings WHERE app = ? AND name <> ?`, to, from, but)
+	if isMissingParent(err) {
+		return &appliance.NoAppError{App: to}
+	}
+	return err
+}

@@ -54,7 +54,7 @@ func (l logs) router(ctx context.Context, c *Call, last int) error {
 		return err
 	}
 	dynos := &dynos{logs: l, app: c.App}
-	err = log.Read(ctx, string(c.App), last, c.Bool("tail"), func(line []byte) error {
+	err = log.Read(ctx, l.Service(c.App), last, c.Bool("tail"), func(line []byte) error {
 		if asJSON {
 			return show(string(line))
 		}

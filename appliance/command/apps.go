@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -21,14 +22,14 @@ type apps struct {
 // Apps returns the commands that make, list and remove apps.
 func Apps(p *pipeline.Pipeline) []Command {
 	a := apps{p}
-	return []Command{
+	return slices.Concat(a.moves(), a.locks(), a.reports(), []Command{
 		{Name: "apps:create", Args: "<app>", Short: "create an app", Makes: true, Run: a.create},
 		{Name: "apps:destroy", Args: "<app>", Short: "remove an app and all that belongs to it", For: Manager, Run: a.destroy, Flags: force},
 		{Name: "apps:exists", Args: "<app>", Short: "exit with 0 if there is such an app", For: Viewer, Reads: true, Run: a.exists},
 		{Name: "apps:list", Short: "list the apps", For: Anyone, Reads: true, Run: a.list, Flags: listing},
 		{Name: "url", Args: "<app>", Short: "print the address of an app", For: Viewer, Reads: true, Run: a.url},
 		{Name: "urls", Args: "<app>", Short: "print every address of an app", For: Viewer, Reads: true, Run: a.urls},
-	}
+	})
 }
 
 func force(fs *pflag.FlagSet) { fs.Bool("force", false, "do not ask") }

@@ -36,7 +36,7 @@ func (f certificates) add(ctx context.Context, c *Call) error {
 	if err != nil {
 		return unfit(err)
 	}
-	own, notes, err := f.Certificates.AddOwn(ctx, string(c.App), text)
+	own, notes, err := f.Certificates.AddOwn(ctx, f.Service(c.App), text)
 	if err != nil {
 		return unfit(err)
 	}
@@ -90,7 +90,7 @@ func unfit(err error) error {
 }
 
 func (f certificates) remove(ctx context.Context, c *Call) error {
-	there, err := f.Certificates.RemoveOwn(ctx, string(c.App))
+	there, err := f.Certificates.RemoveOwn(ctx, f.Service(c.App))
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (f certificates) generate(ctx context.Context, c *Call) error {
 		}
 		domains = append(domains, host)
 	}
-	request, err := f.Certificates.Request(ctx, string(c.App), domains...)
+	request, err := f.Certificates.Request(ctx, f.Service(c.App), domains...)
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (f certificates) show(ctx context.Context, c *Call) error {
 	}
 	switch part {
 	case "crt":
-		own, ok := f.Certificates.Own(string(c.App))
+		own, ok := f.Certificates.Own(f.Service(c.App))
 		if !ok {
 			return noOwn(c)
 		}

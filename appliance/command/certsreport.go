@@ -39,7 +39,7 @@ type certificateReport struct {
 func (f certificates) report(ctx context.Context, c *Call) error {
 	var hosts []string
 	heading := "Global ssl information"
-	shown, ok := f.Certificates.Own(string(c.App))
+	shown, ok := f.Certificates.Own(f.Service(c.App))
 	if c.Global {
 		hosts = f.Certificates.MachineHosts()
 	} else {

@@ -75,6 +75,9 @@ type Call struct {
 	// "<app>" or "[<app>]". With --global it is "", and so is Args[0].
 	App    appliance.AppName
 	Global bool
+
+	group    string // "apps" of apps:report
+	property string // the only one that a report is to show, if it is not ""
 }
 
 // Bool returns the value of a flag that the command declares.
@@ -95,6 +98,9 @@ func listing(fs *pflag.FlagSet) {
 // List prints rows, under a heading, or as one JSON value if that was asked
 // for.
 func (c *Call) List(heading string, value any, rows []string) error {
+	if c.property != "" {
+		return fmt.Errorf("%w: unknown flag: --%.60s", ErrUsage, c.property)
+	}
 	switch format, _ := c.Flags.GetString("format"); format {
 	case "json":
 		return json.NewEncoder(c.Stdout).Encode(value)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -61,7 +62,35 @@ func (m Metrics) list(ctx context.Context) ([]router.Metric, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(m.daemon(), append(m.Router.Metrics(), expiry)...), nil
+	list := m.Router.Metrics()
+	if err := m.name(ctx, list); err != nil {
+		return nil, err
+	}
+	return append(m.daemon(), append(list, expiry)...), nil
+}
+
+// name gives apps that were renamed the name that they have now.
+func (m Metrics) name(ctx context.Context, list []router.Metric) error {
+	apps, err := m.Store.Apps(ctx)
+	if err != nil {
+		return err
+	}
+	names := map[string]string{}
+	for _, app := range apps {
+		names[m.Service(app.Name)] = string(app.Name)
+	}
+	for _, metric := range list {
+		for i, sample := range metric.Samples {
+			labels := slices.Clone(sample.Labels) // samples may share them
+			for j, label := range labels {
+				if name := names[label.Value]; label.Name == "app" && name != "" {
+					labels[j].Value = name
+				}
+			}
+			metric.Samples[i].Labels = labels
+		}
+	}
+	return nil
 }
 
 // certificates tells for each host until when its certificate is good.

@@ -3,6 +3,8 @@ package command
 import (
 	"fmt"
 	"strings"
+
+	"github.com/berthhq/berth/appliance"
 )
 
 // properties are what a report shows: names as scripts read them, with their
@@ -11,7 +13,13 @@ type properties [][2]string
 
 // Report prints properties below a heading, in Dokku's form, or as one JSON
 // object.
+//
+// A flag that is the name of a property, as in --app-locked, has only its value
+// printed.
 func (c *Call) Report(heading string, report properties) error {
+	if c.property != "" {
+		return c.value(report)
+	}
 	values, rows := map[string]string{}, []string{}
 	width := 31
 	for _, p := range report {
@@ -25,4 +33,39 @@ func (c *Call) Report(heading string, report properties) error {
 		rows = append(rows, strings.TrimRight(row, " "))
 	}
 	return c.List(heading, values, rows)
+}
+
+// value prints the one property that was asked for. Dokku's names begin with
+// the group that the command is of.
+func (c *Call) value(report properties) error {
+	var known []string
+	for _, p := range report {
+		if p[0] == c.property || c.group+"-"+p[0] == c.property {
+			fmt.Fprintln(c.Stdout, p[1])
+			return nil
+		}
+		known = append(known, "--"+p[0])
+	}
+	return appliance.WithHint(fmt.Errorf("%w: no property %.60q to show", ErrUsage, c.property), "there are: "+strings.Join(known, ", "))
+}
+
+// isReport tells whether a command shows the properties of an app.
+func (c Command) isReport() bool { return c.Reads && strings.HasSuffix(c.Name, ":report") }
+
+// takeProperty takes the flag that names a property out of the arguments of a
+// report.
+func (c Command) takeProperty(args []string) (rest []string, property string) {
+	if !c.isReport() {
+		return args, ""
+	}
+	flags := c.flags()
+	for _, arg := range args {
+		name, ok := strings.CutPrefix(arg, "--")
+		if !ok || name == "" || strings.Contains(name, "=") || flags.Lookup(name) != nil || property != "" {
+			rest = append(rest, arg)
+			continue
+		}
+		property = name
+	}
+	return rest, property
 }

@@ -49,6 +49,9 @@ func (s *Set) Execute(ctx context.Context, session *Session, args []string) erro
 		return appliance.WithHint(&unknownError{args[0]}, "`help` lists the commands")
 	}
 	ctx = appliance.WithActor(ctx, session.Actor)
+	if c.isOfEvery(args[1:]) {
+		return s.ofEvery(ctx, c, session, args)
+	}
 	call, err := s.admit(ctx, c, session, args[1:])
 	if err == nil {
 		err = c.Run(ctx, call)
@@ -97,10 +100,12 @@ func (s *Set) admit(ctx context.Context, c Command, session *Session, args []str
 
 func (c Command) parse(session *Session, args []string) (*Call, error) {
 	flags := c.flags()
+	args, property := c.takeProperty(args)
 	if err := flags.Parse(args); err != nil {
 		return nil, fmt.Errorf("%w: %v", c.usage(), err)
 	}
-	call := &Call{Session: session, Args: flags.Args(), Flags: flags}
+	group, _, _ := strings.Cut(c.Name, ":")
+	call := &Call{Session: session, Args: flags.Args(), Flags: flags, group: group, property: property}
 	if call.Global = c.Global && call.Bool("global"); call.Global {
 		call.Args = append([]string{""}, call.Args...)
 	}

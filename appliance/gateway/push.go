@@ -25,6 +25,7 @@ import (
 type push struct {
 	ctx     context.Context // of the session that pushes: it has the actor
 	app     appliance.AppName
+	service string        // what the app goes by; another one's if it was renamed meanwhile
 	settled chan struct{} // closed when git is done with it
 }
 
@@ -107,7 +108,7 @@ func (g *Gateway) receivePack(ctx context.Context, s ssh.Session, actor applianc
 		return err
 	}
 	settled := make(chan struct{})
-	token, visitors := g.pushes.begin(&push{ctx, app, settled})
+	token, visitors := g.pushes.begin(&push{ctx, app, g.Pipeline.Service(app), settled})
 	defer func() {
 		close(settled) // before anything waits for a turn
 		g.pushes.end(token, func() {
@@ -141,6 +142,9 @@ func (g *Gateway) admit(ctx context.Context, actor appliance.Actor, app applianc
 	if missing := errors.Is(err, appliance.ErrNotFound); err != nil && !missing {
 		return err
 	} else if missing && actor.Admin {
+		if err := g.Pipeline.MayAutocreate(ctx); err != nil {
+			return err
+		}
 		err = g.Pipeline.Create(ctx, app, true)
 		if errors.Is(err, appliance.ErrExists) {
 			if _, there := g.Store.App(ctx, app); there == nil {
@@ -210,6 +214,9 @@ func (g *Gateway) hook(s ssh.Session, token, quarantine string) error {
 	push := g.pushes.get(token)
 	if push == nil {
 		return fmt.Errorf("push %w", appliance.ErrNotFound)
+	}
+	if g.Pipeline.Service(push.app) != push.service {
+		return appliance.WithHint(fmt.Errorf("%w: an app was renamed from or to %s meanwhile", appliance.ErrBusy, push.app), "see which there are (apps:list), and push again")
 	}
 	updates, err := readUpdates(s)
 	if err != nil {

@@ -26,10 +26,19 @@ import (
 type Repos struct {
 	Dir   string
 	Hooks string // the one hooks directory that all of them share
+
+	// Handle, if set, tells what an app is called here: its repository stays
+	// where it is when it is renamed.
+	Handle func(appliance.AppName) appliance.AppName
 }
 
 // Path returns where the app's repository is.
-func (r Repos) Path(app appliance.AppName) string { return filepath.Join(r.Dir, string(app)+".git") }
+func (r Repos) Path(app appliance.AppName) string {
+	if r.Handle != nil {
+		app = r.Handle(app)
+	}
+	return filepath.Join(r.Dir, string(app)+".git")
+}
 
 // Create makes an empty repository for app, if there is none. It is made
 // beside its place and then moved there, so that there is never half of one.

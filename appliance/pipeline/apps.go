@@ -5,15 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/progress"
 )
 
 // Create makes an app that nothing has been deployed of. A provisional one
 // lives only as long as the push it was made for, until a deploy succeeds.
 func (p *Pipeline) Create(ctx context.Context, name appliance.AppName, provisional bool) error {
-	if err := p.hostFree(ctx, name); err != nil {
+	if err := p.hostFree(ctx, name, name); err != nil {
 		return err
 	}
 	if err := p.Store.CreateApp(ctx, name, provisional); err != nil {
@@ -21,7 +23,7 @@ func (p *Pipeline) Create(ctx context.Context, name appliance.AppName, provision
 	}
 	// Requests that ended after another app of that name was destroyed are not
 	// for the owner of this one to see.
-	if err := p.Router.AccessLog.Forget(string(name)); err != nil {
+	if err := p.Router.AccessLog.Forget(p.Service(name)); err != nil {
 		return err
 	}
 	if err := p.Repos.Create(ctx, name); err != nil {
@@ -31,14 +33,16 @@ func (p *Pipeline) Create(ctx context.Context, name appliance.AppName, provision
 	return nil
 }
 
-// hostFree checks that the host a new app gets was not added to another.
-func (p *Pipeline) hostFree(ctx context.Context, name appliance.AppName) error {
+// hostFree checks that the host an app gets with a name was not added to
+// another.
+func (p *Pipeline) hostFree(ctx context.Context, name, app appliance.AppName) error {
 	domain, err := p.Domain(ctx)
 	if err != nil {
 		return err
 	}
 	host := string(name) + "." + domain
 	owners, err := p.Store.DomainOwners(ctx, host)
+	owners = slices.DeleteFunc(owners, func(owner appliance.AppName) bool { return owner == app })
 	if err != nil || len(owners) == 0 {
 		return err
 	}
@@ -62,14 +66,35 @@ func (p *Pipeline) Forget(ctx context.Context, domains ...string) error {
 }
 
 // Destroy removes an app and everything of it: processes, images, volumes,
-// repository, releases, config. It waits for a deploy that is under way.
+// repository, releases, config. It cancels what is built and deployed of it,
+// but waits for a switch that has begun.
 func (p *Pipeline) Destroy(ctx context.Context, name appliance.AppName, out io.Writer) error {
 	if _, err := p.Store.App(ctx, name); err != nil {
+		return err
+	}
+	if err := p.cancelAll(ctx, name, out); err != nil {
 		return err
 	}
 	return p.run(ctx, name, "deploy", out, func(r *run) error {
 		return r.destroy(context.WithoutCancel(ctx))
 	})
+}
+
+// cancelAll ends the runs of an app that go on or wait.
+func (p *Pipeline) cancelAll(ctx context.Context, name appliance.AppName, out io.Writer) error {
+	all := p.state(name).underWay()
+	for _, rec := range all {
+		rec.cancel(&canceledError{appliance.ActorFrom(ctx).Name})
+	}
+	for _, rec := range all {
+		select {
+		case <-rec.done:
+			progress.New(out).Step("Build %d of %s: %s", rec.Number, name, rec.Status)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
 }
 
 func (r *run) destroy(ctx context.Context) error {
@@ -78,11 +103,12 @@ func (r *run) destroy(ctx context.Context) error {
 	}
 	defer r.endWork(ctx, r.state, r.app)
 
+	service := r.Service(r.app)
 	hosts, err := r.Hosts(ctx, r.app)
 	if err != nil {
 		return err
 	}
-	r.Router.Remove(string(r.app))
+	r.Router.Remove(service)
 	if err := r.Engine.Destroy(ctx, r.app); err != nil {
 		return err
 	}
@@ -95,14 +121,14 @@ func (r *run) destroy(ctx context.Context) error {
 		return err
 	}
 	// Once more: while its processes ended, a restore has routed what was left.
-	r.Router.Remove(string(r.app))
+	r.Router.Remove(service)
 	if err := r.Forget(ctx, hosts...); err != nil {
 		return err
 	}
-	if _, err := r.Certificates.RemoveOwn(ctx, string(r.app)); err != nil {
+	if _, err := r.Certificates.RemoveOwn(ctx, service); err != nil {
 		return err
 	}
-	return r.Router.AccessLog.Forget(string(r.app))
+	return r.Router.AccessLog.Forget(service)
 }
 
 // Discard removes an app that came into being for a push and that nothing has
@@ -130,6 +156,7 @@ const settleTime = 5 * time.Second
 // interrupted, and forgets what interrupted pushes have left. What there is of
 // that in the engine is removed as soon as the engine can be reached.
 func (p *Pipeline) Recover(ctx context.Context) error {
+	p.Engine, p.Repos.Handle = &handling{p.Engine, p.Store}, p.handle
 	if err := emptyDir(p.Temp); err != nil {
 		return err
 	}

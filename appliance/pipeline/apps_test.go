@@ -74,32 +74,36 @@ func TestDestroyedAppLeavesNothing(t *testing.T) {
 	w.wantAnswer("blog.localhost", "hello")
 }
 
-func TestDestroyWaitsForTheDeployThatIsUnderWay(t *testing.T) {
+func TestDestroyCancelsWhatIsUnderWay(t *testing.T) {
 	w := newWorld(t)
 	w.watch()
 	start := w.hold("Start")
 	push := w.beginPush("ada", "blog", serves())
 	<-start.reached
+	late := w.beginPush("eve", "blog", serves())
+	late.says("yours is next")
 
 	destroy := w.begin("bob", func(ctx context.Context, out io.Writer) error { return w.Destroy(ctx, "blog", out) })
-	destroy.says("another deploy of blog runs")
-	late := w.beginPush("eve", "blog", serves())
-	late.says("1 more before yours")
+	var ended []error
+	ended = append(ended, late.end()) // at once: it only waited
 	close(start.open)
+	ended = append(ended, push.end())
 
-	if err := push.end(); err != nil {
-		t.Errorf("push: %v\n%s", err, push.out)
+	for _, err := range ended {
+		if err == nil || !strings.Contains(err.Error(), "canceled by bob") {
+			t.Errorf("push: %v, want it canceled", err)
+		}
 	}
 	if err := destroy.end(); err != nil {
 		t.Errorf("destroy: %v\n%s", err, destroy.out)
-	}
-	if err := late.end(); err == nil {
-		t.Error("a push to the destroyed app went through")
 	}
 	w.Wait()
 	w.wantProcesses("blog")
 	if status, _ := w.get("blog.localhost"); status != http.StatusNotFound {
 		t.Errorf("its host answers %d, want 404", status)
+	}
+	if _, err := w.Store.Build(t.Context(), "blog", 0); !errors.Is(err, appliance.ErrNotFound) {
+		t.Errorf("build = %v, want none left", err)
 	}
 }
 

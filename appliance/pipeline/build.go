@@ -83,7 +83,7 @@ func (r *run) build(ctx context.Context, source *Source) (made built, err error)
 // can guess: a Dockerfile of another app that could say FROM with it would have
 // all that this app is made of.
 func (r *run) tag(commit string) appliance.Image {
-	return appliance.Image(fmt.Sprintf("%s/%s:%.12s-%s", r.Instance, r.app, commit, strings.ToLower(rand.Text())))
+	return appliance.Image(fmt.Sprintf("%s/%s:%.12s-%s", r.Instance, r.Service(r.app), commit, strings.ToLower(rand.Text())))
 }
 
 // liveImage returns the image of the release that is live, or "" if none is.

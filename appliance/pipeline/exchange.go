@@ -52,7 +52,7 @@ func (r *run) exchange(ctx context.Context, x exchange, decide func(context.Cont
 	}
 	if r.switching.held {
 		r.switching.done = true
-		r.Router.Release(string(r.app))
+		r.Router.Release(r.Service(r.app))
 	}
 	return r.letGo(ctx, x)
 }
@@ -174,7 +174,7 @@ func (r *run) vacate(ctx context.Context, live appliance.Generation, old *[]appl
 		return nil, err
 	}
 	*old = r.state.beginRetiring(*old)
-	return r.Router.Vacate(string(r.app), r.whereabouts(r.app, r.state.serving(of(live, processes)))), nil
+	return r.Router.Vacate(r.Service(r.app), r.whereabouts(r.app, r.state.serving(of(live, processes)))), nil
 }
 
 // names lists processes for people: "web.2 and web.3", "4 processes".

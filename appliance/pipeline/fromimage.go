@@ -30,7 +30,7 @@ func (p *Pipeline) FromImage(ctx context.Context, app appliance.AppName, image a
 func (p *Pipeline) mayRun(ctx context.Context, app appliance.AppName, image appliance.Image) error {
 	name := strings.TrimPrefix(strings.TrimPrefix(string(image), "docker.io/"), "library/")
 	rest, ours := strings.CutPrefix(name, p.Instance+"/")
-	if !ours || appliance.ActorFrom(ctx).Admin || strings.HasPrefix(rest, string(app)+":") {
+	if !ours || appliance.ActorFrom(ctx).Admin || strings.HasPrefix(rest, p.Service(app)+":") {
 		return nil
 	}
 	return fmt.Errorf("image %s is of another app: %w", image, appliance.ErrDenied)

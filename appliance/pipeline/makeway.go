@@ -68,10 +68,10 @@ func (r *run) park(ctx context.Context, old []appliance.Process) error {
 	if r.switching.held || len(targets(old)) == 0 {
 		return nil
 	}
-	r.switching.begin(r.Router, r.app)
+	r.switching.begin(r.Router, r.Service(r.app))
 	r.switching.held = true
 	r.progress.Detail("requests wait until the next one is up, for at most %s", holding.Time)
-	served := r.Router.Hold(string(r.app), holding)
+	served := r.Router.Hold(r.Service(r.app), holding)
 	r.switching.cut += served.Drain(ctx, holdDrain).Cut
 	return context.Cause(ctx)
 }
@@ -84,14 +84,14 @@ func (r *run) resume(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
 	defer cancel()
-	defer r.Router.Release(string(r.app))
+	defer r.Router.Release(r.Service(r.app))
 	start := time.Now()
 	version, err := r.restart(ctx)
 	if err != nil {
 		r.progress.Warn("v%d was ended, and does not serve again yet: %v", version, err)
 		return
 	}
-	failed := r.Router.Stats(string(r.app)).Failed - r.switching.before.Failed
+	failed := r.Router.Stats(r.Service(r.app)).Failed - r.switching.before.Failed
 	r.progress.Detail("v%d serves again after %s; %s failed meanwhile", version, seconds(time.Since(start)), count(int(failed), "request"))
 }
 

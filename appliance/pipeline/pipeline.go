@@ -72,6 +72,9 @@ type Push struct {
 // Receive takes a push all the way. What it prints to out is what the person
 // who pushes sees; when it fails, git refuses the push.
 func (p *Pipeline) Receive(ctx context.Context, push Push, out io.Writer) error {
+	if err := p.unlocked(ctx, push.App); err != nil {
+		return err
+	}
 	record := appliance.Build{
 		App: push.App, Kind: appliance.KindBuild, Source: cmp.Or(push.Source, "git push"), Commit: push.Commit, Branch: push.Branch,
 	}
@@ -218,6 +221,9 @@ func (p *Pipeline) run(ctx context.Context, app appliance.AppName, what string, 
 			leave()
 		})
 	}()
+	if p.state(app) != r.state {
+		return appliance.WithHint(fmt.Errorf("%w: an app was renamed from or to %s meanwhile", appliance.ErrBusy, app), "see which there are (apps:list), and try again")
+	}
 	r.start = time.Now()
 	return fn(r)
 }

@@ -155,7 +155,7 @@ func (p *Pipeline) applyPolicy(ctx context.Context, app appliance.AppName) error
 	if err != nil {
 		return err
 	}
-	p.Router.SetPolicy(string(app), policy)
+	p.Router.SetPolicy(p.Service(app), policy)
 	return nil
 }
 

@@ -190,7 +190,7 @@ func (a *attendance) note(ctx context.Context, c *appliance.Check, err error) {
 		ready = ready && !failed
 	}
 	if changed || !ready {
-		a.Router.SetReady(string(a.process.App), a.process.Addr, ready)
+		a.Router.SetReady(a.Service(a.process.App), a.process.Addr, ready)
 	}
 	if !changed {
 		return

@@ -1,9 +1,12 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -160,4 +163,11 @@ func (s *state) recording(number int) *recording {
 		}
 	}
 	return first
+}
+
+// underWay returns the runs that go on or wait.
+func (s *state) underWay() []*recording {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.SortedFunc(maps.Values(s.recordings), func(a, b *recording) int { return cmp.Compare(a.Number, b.Number) })
 }

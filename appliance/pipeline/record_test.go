@@ -289,31 +289,3 @@ func TestOnlySoManyBuildsAreKept(t *testing.T) {
 		t.Errorf("kept %d of the machine's 3, then %+v of the app's 1, %v", len(three), one, err)
 	}
 }
-
-func TestDestroyedAppTakesAlongWhatWaitsForIt(t *testing.T) {
-	w := newWorld(t)
-	build := w.hold("Build")
-	push := w.beginPush("ada", "blog", serves())
-	<-build.reached
-	destroy := w.begin("bob", func(ctx context.Context, out io.Writer) error { return w.Destroy(ctx, "blog", out) })
-	destroy.says("yours is next")
-	late := w.begin("eve", func(ctx context.Context, out io.Writer) error {
-		return w.Receive(ctx, pipeline.Push{App: "blog", Commit: strings.Repeat("0", 40), Branch: "main"}, out)
-	})
-	late.says("1 more before yours")
-
-	close(build.open)
-
-	if err := push.end(); err != nil {
-		t.Error(err)
-	}
-	if err := destroy.end(); err != nil {
-		t.Error(err)
-	}
-	if err := late.end(); err == nil {
-		t.Error("something was deployed of an app that is not there")
-	}
-	if _, err := w.Store.Build(t.Context(), "blog", 0); !errors.Is(err, appliance.ErrNotFound) {
-		t.Errorf("build = %v, want none left", err)
-	}
-}

@@ -91,6 +91,9 @@ func (p *Pipeline) Restore(ctx context.Context, name appliance.AppName) error {
 	}
 	s.missed.Store(false)
 	defer p.endWork(ctx, s, name)
+	if p.state(name) != s { // it was renamed: who has done it restores
+		return nil
+	}
 
 	// The processes first, as in RestoreAll.
 	processes, err := p.Engine.Processes(ctx, name)
@@ -136,7 +139,7 @@ func (p *Pipeline) route(ctx context.Context, s *state, name appliance.AppName) 
 
 	app, err := p.Store.App(ctx, name)
 	if errors.Is(err, appliance.ErrNotFound) {
-		p.Router.Remove(string(name))
+		p.Router.Remove(p.Service(name))
 		return nil
 	}
 	if err != nil {
@@ -162,9 +165,9 @@ func (p *Pipeline) route(ctx context.Context, s *state, name appliance.AppName) 
 	if !stopped {
 		at = p.whereabouts(name, s.serving(of(app.Live, processes)))
 	}
-	err = p.update(ctx, router.Service{Name: string(name), Hosts: hosts, Targets: at, Policy: policy})
+	err = p.update(ctx, router.Service{Name: p.Service(name), Hosts: hosts, Targets: at, Policy: policy})
 	if err == nil && !app.Provisional {
-		p.Certificates.ManageFor(string(name), hosts...) // only what is routed gets a certificate
+		p.Certificates.ManageFor(p.Service(name), hosts...) // only what is routed gets a certificate
 	}
 	return err
 }
@@ -175,7 +178,7 @@ func (p *Pipeline) route(ctx context.Context, s *state, name appliance.AppName) 
 func (p *Pipeline) whereabouts(name appliance.AppName, live []appliance.Process) []string {
 	now := targets(live)
 	if len(now) == 0 && slices.ContainsFunc(live, func(q appliance.Process) bool { return q.Type == Web && q.Kept }) {
-		return p.Router.Targets(string(name))
+		return p.Router.Targets(p.Service(name))
 	}
 	return now
 }

@@ -25,9 +25,9 @@ type switching struct {
 	cut    int
 }
 
-func (s *switching) begin(r *router.Router, app appliance.AppName) {
+func (s *switching) begin(r *router.Router, service string) {
 	if !s.begun {
-		s.begun, s.before = true, r.Stats(string(app))
+		s.begun, s.before = true, r.Stats(service)
 	}
 }
 
@@ -101,10 +101,10 @@ func (r *run) goLive(ctx context.Context, release int, generation appliance.Gene
 	if err := r.Store.GoLive(ctx, r.app, release, generation); err != nil {
 		return nil, err
 	}
-	r.switching.begin(r.Router, r.app)
-	served, err := r.swap(router.Service{Name: string(r.app), Hosts: hosts, Targets: targets(fresh), Policy: policy})
+	r.switching.begin(r.Router, r.Service(r.app))
+	served, err := r.swap(router.Service{Name: r.Service(r.app), Hosts: hosts, Targets: targets(fresh), Policy: policy})
 	r.switching.done = err == nil
-	r.Certificates.ManageFor(string(r.app), hosts...)
+	r.Certificates.ManageFor(r.Service(r.app), hosts...)
 	return served, err
 }
 
@@ -145,10 +145,10 @@ func (r *run) retire(ctx context.Context, version int, served *router.Generation
 	case report := <-drained:
 		r.switching.cut += report.Cut
 		if !first {
-			r.progress.Detail("v%d live; %s", version, r.switching.report(r.Router.Stats(string(r.app))))
+			r.progress.Detail("v%d live; %s", version, r.switching.report(r.Router.Stats(r.Service(r.app))))
 		}
 	case <-wait:
-		r.progress.Detail("v%d live; so far %s", version, r.switching.report(r.Router.Stats(string(r.app))))
+		r.progress.Detail("v%d live; so far %s", version, r.switching.report(r.Router.Stats(r.Service(r.app))))
 		r.progress.Detail("the old processes finish their last requests (%d), for at most %s", served.UnderWay(), drain)
 		return
 	}

@@ -353,7 +353,7 @@ func (in *inside) serve(ctx context.Context, doors *doors) error {
 	g.Go(func() error { return in.pipe.Attend(watching) })
 	g.Go(func() error { return serveMetrics(watching, doors, in.metrics) })
 	g.Go(func() error {
-		return in.engine.Watch(watching, func(app appliance.AppName) { in.pipe.Changed(watching, app) })
+		return in.pipe.Engine.Watch(watching, func(app appliance.AppName) { in.pipe.Changed(watching, app) })
 	})
 	err := g.Wait()
 	in.pipe.Wait()

@@ -82,6 +82,13 @@ func (e *Engine) mounts(ctx context.Context, app appliance.AppName, mounts []app
 			return nil, explain("volume "+name, err)
 		}
 		if v.Labels[labelInstance] != e.instance {
+			// Some engines that have been restarted have forgotten the labels,
+			// but for who asks by the name.
+			if v, err = e.docker.VolumeInspect(ctx, name); err != nil {
+				return nil, explain("volume "+name, err)
+			}
+		}
+		if v.Labels[labelInstance] != e.instance {
 			return nil, explain("volume "+name, errdefs.ErrAlreadyExists)
 		}
 		found = append(found, mount.Mount{Type: mount.TypeVolume, Source: name, Target: m.Path})

@@ -15,7 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/berthhq/berth/appliance"
 	"github.com/berthhq/berth/appliance/await"
+	dockerengine "github.com/berthhq/berth/appliance/docker"
 	"github.com/berthhq/berth/appliance/enginetest"
 )
 
@@ -334,4 +336,32 @@ func TestAPowerCutInADeployLeavesTheLastGoodVersion(t *testing.T) {
 	}
 
 	v.allBack(t)
+}
+
+// Docker 20.10 forgets the labels of volumes that nothing uses when it starts
+// anew. They are ours all the same: a build that could not have its cache would
+// be refused from the first reboot on.
+func TestVolumesAreStillOursWhenDockerWasKilled(t *testing.T) {
+	t.Parallel()
+	own := ownDocker(t)
+	engine, err := dockerengine.New(own.host(), string(enginetest.Name("berth-e2e")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer engine.Close()
+	run := appliance.RunSpec{
+		App: "blog", Image: enginetest.Image(t, engine), Command: []string{enginetest.Program, "exit", "0"},
+		Mounts: []appliance.Mount{{Volume: "cache", Path: "/cache"}},
+	}
+	if _, err := engine.Run(t.Context(), run); err != nil {
+		t.Fatal(err)
+	}
+
+	if err := errors.Join(own.kill(), own.start()); err != nil {
+		t.Fatal(err)
+	}
+
+	if _, err := engine.Run(t.Context(), run); err != nil {
+		t.Errorf("after the restart: %v", err)
+	}
 }

@@ -45,6 +45,10 @@ type Request struct {
 	Env      map[string]string // the app's config; it never lands in an image
 	Stack    appliance.Image   // what buildpacks build on
 
+	// Kept is what KeepLayer has made for this app on this stack, for a build
+	// with buildpacks to begin with; "" for none.
+	Kept appliance.Image
+
 	Settings Settings
 	AppJSON  appliance.AppJSON
 	Fence    appliance.Fence // for everything that the build runs
@@ -74,6 +78,10 @@ type Result struct {
 	Config   map[string]string // what buildpacks want to be set at the first deploy
 	Port     int               // what web listens on when PORT tells it nothing else
 	Stack    appliance.Image   // "" when the source chose its own base
+
+	// Keeps names dependencies that this build has unpacked, and that the next
+	// ones need not if KeepLayer makes a layer of them; "" for none.
+	Keeps string
 }
 
 // DefaultPort is what PORT says to an app that names no port of its own, as

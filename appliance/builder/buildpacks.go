@@ -2,6 +2,7 @@ package builder
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,7 +60,7 @@ func (Buildpacks) Build(ctx context.Context, e appliance.Engine, req Request) (R
 	out := &output{req: req}
 	run, err := e.Run(ctx, appliance.RunSpec{
 		App:      req.App,
-		Image:    req.Stack,
+		Image:    cmp.Or(req.Kept, req.Stack),
 		Command:  []string{"/build/builder", string(req.App), req.Commit},
 		User:     user,
 		Mounts:   []appliance.Mount{{Volume: "cache", Path: cacheDir}},
@@ -70,7 +71,7 @@ func (Buildpacks) Build(ctx context.Context, e appliance.Engine, req Request) (R
 		FilesDir: buildDir,
 		Fence:    req.Fence,
 		Collect:  released,
-		Commit:   &appliance.CommitSpec{Tag: req.Tag, Command: []string{"/start", "web"}, User: user, Dir: "/app"},
+		Commit:   commitOf(req.Tag),
 	})
 	if err != nil {
 		out.flush()
@@ -80,21 +81,32 @@ func (Buildpacks) Build(ctx context.Context, e appliance.Engine, req Request) (R
 		return Result{}, out.failure(run)
 	}
 	out.flush()
-	procfile, config, err := parseReleased(run.Collected)
+	said, err := parseReleased(run.Collected)
 	if err != nil {
 		return Result{}, err
 	}
-	if len(procfile) == 0 {
+	if len(said.procfile) == 0 {
 		return Result{}, appliance.WithHint(errors.New("built, but nothing says how to start it"),
 			"add a Procfile to the root of the repository with a line as in web: ./run.sh")
 	}
-	return Result{Image: req.Tag, Procfile: procfile, Config: config, Port: DefaultPort, Stack: req.Stack}, nil
+	return Result{Image: req.Tag, Procfile: said.procfile, Config: said.config, Keeps: said.keeps, Port: DefaultPort, Stack: req.Stack}, nil
 }
 
-// parseReleased reads what /build/builder wrote: YAML of one known shape, two
+func commitOf(tag appliance.Image) *appliance.CommitSpec {
+	return &appliance.CommitSpec{Tag: tag, Command: []string{"/start", "web"}, User: user, Dir: "/app"}
+}
+
+// A said is what /build/builder says of an app that it has built.
+type said struct {
+	procfile appliance.Procfile
+	config   map[string]string
+	keeps    string
+}
+
+// parseReleased reads what /build/builder wrote: YAML of one known shape,
 // mappings in which every value is a single-quoted string.
-func parseReleased(text []byte) (procfile appliance.Procfile, config map[string]string, err error) {
-	procfile, config = appliance.Procfile{}, map[string]string{}
+func parseReleased(text []byte) (said, error) {
+	is := said{procfile: appliance.Procfile{}, config: map[string]string{}}
 	var section string
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimRight(line, "\n")
@@ -111,12 +123,14 @@ func parseReleased(text []byte) (procfile appliance.Procfile, config map[string]
 		}
 		switch {
 		case section == "process_types:" && ok && processType.MatchString(name):
-			procfile[name] = value
+			is.procfile[name] = value
 		case section == "config_vars:" && ok && configKey.MatchString(name):
-			config[name] = value
+			is.config[name] = value
+		case section == "keeps:" && ok && layerKey.MatchString(value):
+			is.keeps = value
 		case section == "process_types:" || section == "config_vars:":
-			return nil, nil, fmt.Errorf("%s says %q, which makes no sense as one of the %s", released, line, strings.TrimSuffix(strings.ReplaceAll(section, "_", " "), ":"))
+			return said{}, fmt.Errorf("%s says %q, which makes no sense as one of the %s", released, line, strings.TrimSuffix(strings.ReplaceAll(section, "_", " "), ":"))
 		}
 	}
-	return procfile, config, nil
+	return is, nil
 }

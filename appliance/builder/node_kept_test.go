@@ -1,11 +1,13 @@
 package builder_test
 
 import (
+	"errors"
 	"maps"
 	"strings"
 	"testing"
 
 	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/builder"
 )
 
 const nodeLock = `{"name": "blog", "version": "1.0.0", "lockfileVersion": 3, "packages": {
@@ -29,6 +31,72 @@ func TestUnchangedLockFileInstallsNothingAgain(t *testing.T) {
 	}
 	if !strings.Contains(second, usesInstalled) || strings.Contains(second, "npm ci") {
 		t.Errorf("the second build installs again:\n%s", second)
+	}
+}
+
+// A layer saves the unpacking, and is one for all images that begin with it.
+func TestUnchangedLockFileCanBeginWithALayer(t *testing.T) {
+	w := newWorld(t)
+	app := managed("", map[string]string{"package-lock.json": nodeLock, "built": "as it is"})
+	app["package.json"] = strings.Replace(app["package.json"], `"build"`, `"unused"`, 1)
+	dir := source(t, app)
+	if first, _ := w.mustBuild(dir, nil); first.Keeps != "" {
+		t.Errorf("the first build keeps %q, want nothing yet", first.Keeps)
+	}
+	second, _ := w.mustBuild(dir, nil)
+	w.kept = w.tag()
+	err := builder.KeepLayer(t.Context(), w.engine, builder.Layer{App: w.app, Tag: w.kept, Stack: second.Stack, Keeps: second.Keeps})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	third, out := w.mustBuild(dir, nil)
+	_, body := w.get(w.start(third, "web"), "/")
+
+	if want := "172800000 as it is is-odd is gone"; body != want {
+		t.Errorf("answer = %q, want %q", body, want)
+	}
+	if !strings.Contains(out, usesInstalled) || third.Keeps != "" || third.Stack != second.Stack {
+		t.Errorf("the third build keeps %q, on %s:\n%s", third.Keeps, third.Stack, out)
+	}
+	if size := w.size(third.Image) - w.size(w.kept); size > 16<<10 {
+		t.Errorf("its image has %d bytes more than the layer, want no more than the app's own files", size)
+	}
+
+	// What the layer was made for is not what is asked for now.
+	fourth, out := w.mustBuild(dir, map[string]string{"npm_config_ignore_scripts": "true"})
+	_, body = w.get(w.start(fourth, "web"), "/")
+
+	if want := "172800000 as it is is-odd is gone"; body != want || strings.Contains(out, usesInstalled) {
+		t.Errorf("with other settings of npm: answer = %q, want %q; output:\n%s", body, want, out)
+	}
+}
+
+// size returns how large an image is, with all that it stands on.
+func (w *world) size(image appliance.Image) int64 {
+	w.Helper()
+	info, err := w.engine.Inspect(w.Context(), image)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return info.Size
+}
+
+func TestALayerOfWhatIsNotKeptIsNotMade(t *testing.T) {
+	w := newWorld(t)
+	s, err := stack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tag := w.tag()
+
+	err = builder.KeepLayer(t.Context(), w.engine, builder.Layer{App: w.app, Tag: tag, Stack: s, Keeps: strings.Repeat("a", 64)})
+
+	if err == nil {
+		t.Error("KeepLayer = nil, want an error")
+	}
+	if _, err := w.engine.Inspect(t.Context(), tag); !errors.Is(err, appliance.ErrNotFound) {
+		t.Errorf("Inspect = %v, want ErrNotFound", err)
 	}
 }
 

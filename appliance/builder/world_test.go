@@ -76,6 +76,7 @@ type world struct {
 	engine *docker.Engine
 	app    appliance.AppName
 	builds int
+	kept   appliance.Image // what builds begin with
 }
 
 func newWorld(t *testing.T) *world {
@@ -145,7 +146,7 @@ func (w *world) build(dir string, env map[string]string) (builder.Result, string
 	w.builds++
 	result, err := b.Build(w.Context(), w.engine, builder.Request{
 		App: w.app, Tag: w.tag(),
-		Source: dir, Commit: "c0ffee", Env: env, Stack: s, Out: p, Step: p.Step,
+		Source: dir, Commit: "c0ffee", Env: env, Stack: s, Kept: w.kept, Out: p, Step: p.Step,
 	})
 	return result, out.String(), err
 }

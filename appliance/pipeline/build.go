@@ -16,6 +16,7 @@ type built struct {
 	builder.Result
 	builder string
 	appJSON appliance.AppJSON
+	layer   *layer // that could be made of what the build has kept; nil for none
 }
 
 func (r *run) build(ctx context.Context, source *Source) (made built, err error) {
@@ -61,19 +62,27 @@ func (r *run) build(ctx context.Context, source *Source) (made built, err error)
 		if err != nil {
 			return err
 		}
+		dependencies := builder.DependenciesSum(root.FS())
+		kept, err := r.keptLayer(ctx, stack, dependencies)
+		if err != nil {
+			return err
+		}
 		r.made.Builder = b.Name()
 		r.progress.Step("Building %s with %s (%s) ...", r.app, b.Name(), reason)
 		start := time.Now()
 		result, err := b.Build(ctx, r.Engine, builder.Request{
 			App: r.app, Tag: r.tag(source.Commit), Source: dir, Commit: source.Commit, Previous: previous,
-			Env: env, Stack: stack, Settings: settings, AppJSON: appJSON, Fence: limits.Fence, Out: r.progress, Step: r.progress.Step,
+			Env: env, Stack: stack, Kept: kept, Settings: settings, AppJSON: appJSON, Fence: limits.Fence, Out: r.progress, Step: r.progress.Step,
 		})
 		if err != nil {
 			return limits.raise(ctx, err)
 		}
 		r.made.Image = result.Image
 		r.progress.Detail("Built in %s", seconds(time.Since(start)))
-		made = built{result, b.Name(), appJSON}
+		made = built{Result: result, builder: b.Name(), appJSON: appJSON}
+		if result.Keeps != "" {
+			made.layer = &layer{Stack: result.Stack, Dependencies: dependencies, keeps: result.Keeps, fence: limits.Fence}
+		}
 		return r.setDefaults(ctx, result.Config)
 	})
 	return made, err

@@ -38,6 +38,13 @@ func (r *run) cleanup(ctx context.Context) error {
 				}
 			}
 		}
+		kept, err := Kept[layer](ctx, r.Pipeline, r.app, layerSetting)
+		if err != nil {
+			return err
+		}
+		if kept.Image != "" {
+			keep = append(keep, kept.Image)
+		}
 		return r.Engine.Prune(ctx, r.app, keep...)
 	})
 }

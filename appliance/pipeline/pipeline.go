@@ -105,7 +105,11 @@ func (p *Pipeline) Receive(ctx context.Context, push Push, out io.Writer) error 
 			return err
 		}
 		r.made.Release = release.Version
-		return r.deploy(ctx, release)
+		if err := r.deploy(ctx, release); err != nil {
+			return err
+		}
+		r.layer = built.layer
+		return nil
 	})
 }
 
@@ -197,6 +201,7 @@ type run struct {
 
 	switching  switching
 	afterwards []script // to run when the new release serves
+	layer      *layer   // to make when the new release serves and nobody waits for it
 
 	made *appliance.Build // what came of it so far, for its record
 }
@@ -218,6 +223,7 @@ func (p *Pipeline) run(ctx context.Context, app appliance.AppName, what string, 
 		}
 		p.behind.Go(func() {
 			<-r.settled
+			r.keepLayer(context.WithoutCancel(ctx))
 			leave()
 		})
 	}()

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What an app's process types are, and what config its buildpacks want: of
 # bin/release and the Procfile, into .release.
-# shellcheck disable=SC2154 # build and names are builder's
+# shellcheck disable=SC2154 # build, packs and names are builder's
 
 # section NAME reads what bin/release says, YAML, and prints the mapping NAME
 # of it as lines of "key value". It knows mappings of plain and quoted values,
@@ -103,6 +103,7 @@ release() {
 		printf -- '---\n'
 		((!${#config[@]})) || printf 'config_vars:\n'
 		for key in "${!config[@]}"; do printf "  %s: '%s'\n" "$key" "${config[$key]//\'/\'\'}"; done
+		[[ ! -f $packs/keeps ]] || printf "keeps:\n  modules: '%s'\n" "$(<"$packs/keeps")"
 		printf 'process_types:\n'
 		for key in "${!types[@]}"; do printf "  %s: '%s'\n" "$key" "${types[$key]//\'/\'\'}"; done
 	} >"$build/.release"

@@ -34,16 +34,32 @@ modules_key() {
 	} | sha256sum | cut -d' ' -f1
 }
 
-# restore_modules FLAG brings node_modules back, or fails.
+key=
+
+# restore_modules FLAG brings node_modules back, or fails. Where nothing is built
+# it is as it goes into the app: /build/keep can make a layer of it, and then a
+# build finds it where it will be, and only has to leave it there.
 restore_modules() {
-	local file
-	file=$cache/modules/$(modules_key "$1").tar.zst
-	unpack "$file" 2>/dev/null && return
+	local file there=$APP_DIR/node_modules as_it_goes=
+	key=$(modules_key "$1")
+	builds || as_it_goes=yes
+	file=$cache/modules/$key.tar.zst
+	if [[ $as_it_goes && ${NODE_MODULES_CACHE:-true} != false && $(cat "$there/.berth-kept" 2>/dev/null) == "$key" ]]; then
+		ln -s "$there" node_modules
+		: >/tmp/buildpacks/inherited
+		return
+	fi
+	if unpack "$file" 2>/dev/null; then
+		[[ ! $as_it_goes ]] || echo "$key" >/tmp/buildpacks/keeps
+		return
+	fi
 	rm -rf node_modules "$file"
 	return 1
 }
 
-keep_modules() { [[ ! -d node_modules ]] || pack "$cache/modules/$(modules_key "$1").tar.zst" node_modules; }
+# keep_modules keeps them as what restore_modules has looked for: since then, npm
+# may have written the lock file anew.
+keep_modules() { [[ ! -d node_modules ]] || pack "$cache/modules/$key.tar.zst" node_modules; }
 
 forget_modules() { rm -rf "$cache/modules"; }
 

@@ -39,7 +39,7 @@ install_with_npm() {
 		if ! plain_modules; then
 			kept_as=
 		elif [[ $kept_as != pruned ]]; then
-			keep_modules "$kept_as"
+			keep_modules
 		fi
 	else
 		step "Installing dependencies: npm install${lock:- (no package-lock.json: versions may differ from build to build)}"
@@ -53,5 +53,5 @@ prune_with_npm() {
 	(($(npm_major) >= 7)) || development=--production
 	npm prune "$development" --ignore-scripts ||
 		fail "npm prune ended with status $?" 'the lines above say why'
-	[[ $kept_as != pruned ]] || keep_modules pruned
+	[[ $kept_as != pruned ]] || keep_modules
 }

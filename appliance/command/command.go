@@ -26,6 +26,11 @@ type Command struct {
 	Short string // "create an app": for help
 	For   Level
 
+	// Long says what the command does, and Examples are command lines of it:
+	// both for help, and from the manual if they are not set.
+	Long     string
+	Examples []string
+
 	// Makes is set for the command that makes the app it names. Every other
 	// one is run only if there is such an app.
 	Makes bool
@@ -63,6 +68,10 @@ type Session struct {
 	Stdout io.Writer // what was asked for
 	Stderr io.Writer // how it is going
 	TTY    bool      // somebody is looking
+
+	// Program is what the appliance is called by, "dokku" where it stands in
+	// for that; "berth" if "".
+	Program string
 }
 
 // A Call is one command line of a session.
@@ -120,9 +129,4 @@ func (c *Call) List(heading string, value any, rows []string) error {
 // takesApp tells whether the command's first argument is an app.
 func (c Command) takesApp() bool {
 	return strings.HasPrefix(c.Args, "<app>") || strings.HasPrefix(c.Args, "[<app>]")
-}
-
-// usage returns the command's usage error.
-func (c Command) usage() error {
-	return fmt.Errorf("%w: %s", ErrUsage, strings.TrimSpace(c.Name+" "+c.Args))
 }

@@ -17,7 +17,11 @@ func (c Command) isOfEvery(args []string) bool {
 	}
 	flags := c.flags()
 	args, _ = c.takeProperty(args)
-	return flags.Parse(args) == nil && flags.NArg() == 0 && !(c.Global && slices.Contains(args, "--global"))
+	if flags.Parse(args) != nil || flags.NArg() > 0 || c.Global && slices.Contains(args, "--global") {
+		return false
+	}
+	_, named := c.appFlag(flags)
+	return !named
 }
 
 // ofEvery runs a report for each app, through the gate.
@@ -36,7 +40,7 @@ func (s *Set) ofEvery(ctx context.Context, c Command, session *Session, args []s
 		case err != nil:
 			return err
 		}
-		if err := s.Execute(ctx, session, append([]string{args[0], string(app.Name)}, args[1:]...)); err != nil {
+		if err := s.Execute(ctx, session, append([]string{c.Name, string(app.Name)}, args...)); err != nil {
 			return err
 		}
 	}

@@ -157,7 +157,7 @@ func TestStrangerIsNotToldWhichAppsThereAre(t *testing.T) {
 		actor    appliance.Actor
 		can, not string
 	}{{eve, "apps:list", "ps:report"}, {val, "ps:report", "config:set"}, {bob, "config:set", "domains:add"}, {mia, "domains:add", "apps:create"}, {ada, "apps:create", "no:such"}} {
-		if r := w.run(tt.actor, "help"); strings.Contains(r.stdout, tt.not) || !strings.Contains(r.stdout, tt.can) {
+		if r := w.run(tt.actor, "help", "--all"); strings.Contains(r.stdout, tt.not) || !strings.Contains(r.stdout, tt.can) {
 			t.Errorf("help for %s has %s or has not %s:\n%s", tt.actor.Name, tt.not, tt.can, r.stdout)
 		}
 	}
@@ -253,7 +253,7 @@ func TestTrailHasNothingThatACommandDoesNotTake(t *testing.T) {
 func TestCommandLineThatMakesNoSenseIsAUsageError(t *testing.T) {
 	w := newWorld(t)
 	for _, line := range []string{
-		"no:such", "APPS:LIST", "-h", "--help", "apps:create", "apps:create a b", "apps:list extra", "apps:list --nope", "config:set blog",
+		"no:such", "APPS:LIST", "-x", "--nope", "apps:create", "apps:create a b", "apps:list extra", "apps:list --nope", "config:set blog",
 		"config:get blog", "config:get blog A B", "domains:add blog", "git:set blog", "ssh-keys:add", "logs blog --num=x", "logs blog --num=-1",
 		"apps:list --format=xml", "events --format", "url", "stack:set a b c",
 	} {

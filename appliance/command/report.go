@@ -61,7 +61,7 @@ func (c Command) takeProperty(args []string) (rest []string, property string) {
 	flags := c.flags()
 	for _, arg := range args {
 		name, ok := strings.CutPrefix(arg, "--")
-		if !ok || name == "" || strings.Contains(name, "=") || flags.Lookup(name) != nil || property != "" {
+		if !ok || name == "" || name == "help" || strings.Contains(name, "=") || flags.Lookup(name) != nil || property != "" {
 			rest = append(rest, arg)
 			continue
 		}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/url"
 	"slices"
@@ -29,7 +28,8 @@ func NewSet(store *db.Store, commands ...[]Command) *Set {
 	for _, c := range slices.Concat(commands...) {
 		s.commands[c.Name] = c
 	}
-	s.commands["help"] = Command{Name: "help", Args: "[<command>]", Short: "list the commands", For: Anyone, Reads: true, Run: s.help}
+	s.commands["help"] = s.helpCommand()
+	s.addManual()
 	return s
 }
 
@@ -41,36 +41,41 @@ func (s *Set) All() []Command {
 // Execute runs the command that args name, if the session's actor may, and
 // adds it to the audit trail. It leaves showing the error to the door.
 func (s *Set) Execute(ctx context.Context, session *Session, args []string) error {
-	if len(args) == 0 {
-		args = []string{"help"}
-	}
-	c, ok := s.commands[args[0]]
-	if !ok {
-		return appliance.WithHint(&unknownError{args[0]}, "`help` lists the commands")
-	}
 	ctx = appliance.WithActor(ctx, session.Actor)
-	if c.isOfEvery(args[1:]) {
+	flags, args := leading(args)
+	c, args, err := s.find(ctx, session.Actor, args)
+	if err != nil {
+		return err
+	}
+	args = c.lead(flags, args)
+	if c.isOfEvery(args) {
 		return s.ofEvery(ctx, c, session, args)
 	}
-	call, err := s.admit(ctx, c, session, args[1:])
+	call, err := s.admit(ctx, c, session, args)
+	if errors.Is(err, pflag.ErrHelp) {
+		return s.Execute(ctx, session, []string{"help", c.Name})
+	}
 	if err == nil {
-		err = c.Run(ctx, call)
+		err = c.run(ctx, call)
 	}
 	if c.Reads && !errors.Is(err, appliance.ErrDenied) {
 		return err
 	}
-	return errors.Join(err, s.record(ctx, c, session.Actor, args[1:], err))
+	return errors.Join(err, s.record(ctx, c, session.Actor, args, err))
 }
 
-// An unknownError is an ErrUsage about a command that there is not.
-type unknownError struct{ name string }
-
-func (e *unknownError) Error() string {
-	name := strings.Trim(fmt.Sprintf("%.60q", e.name), `"`) // no control characters
-	return fmt.Sprintf("`%s` is not a berth command", name)
+// run runs the command, without the lines that say how it is going if that is
+// asked for.
+func (c Command) run(ctx context.Context, call *Call) error {
+	if quiet := call.Flags.Lookup("quiet"); c.Reads || c.Verbatim || !quiet.Hidden || !quiet.Changed {
+		return c.Run(ctx, call)
+	}
+	out := &quietWriter{w: call.Stdout}
+	session := *call.Session
+	session.Stdout = out
+	call.Session = &session
+	return errors.Join(c.Run(ctx, call), out.end())
 }
-
-func (e *unknownError) Is(target error) bool { return target == ErrUsage }
 
 // admit is the one gate that every command of every door passes. It returns
 // the call, parsed, if the actor may make it.
@@ -92,51 +97,24 @@ func (s *Set) admit(ctx context.Context, c Command, session *Session, args []str
 	}
 	if call.App != "" && !c.Makes && !c.Past {
 		if _, err := s.store.App(ctx, call.App); err != nil {
-			return nil, err
+			return nil, s.suggestApp(ctx, session.Actor, call.App, err)
 		}
 	}
 	return call, nil
 }
 
-func (c Command) parse(session *Session, args []string) (*Call, error) {
-	flags := c.flags()
-	args, property := c.takeProperty(args)
-	if err := flags.Parse(args); err != nil {
-		return nil, fmt.Errorf("%w: %v", c.usage(), err)
+// suggestApp adds to the error about an app that is not there which one could
+// have been meant.
+func (s *Set) suggestApp(ctx context.Context, actor appliance.Actor, app appliance.AppName, err error) error {
+	list, listErr := Visible(ctx, s.store, actor)
+	if listErr != nil || !errors.Is(err, appliance.ErrNotFound) {
+		return err
 	}
-	group, _, _ := strings.Cut(c.Name, ":")
-	call := &Call{Session: session, Args: flags.Args(), Flags: flags, group: group, property: property}
-	if call.Global = c.Global && call.Bool("global"); call.Global {
-		call.Args = append([]string{""}, call.Args...)
+	var known []string
+	for _, other := range list {
+		known = append(known, string(other.Name))
 	}
-	required, optional, _ := strings.Cut(c.Args, "[")
-	least := strings.Count(required, "<")
-	most := least + strings.Count(optional, "<")
-	if len(call.Args) < least || len(call.Args) > most && !strings.Contains(c.Args, "...") {
-		return nil, c.usage()
-	}
-	if c.takesApp() && !call.Global && len(call.Args) > 0 {
-		app, err := appliance.ParseAppName(call.Args[0])
-		if err != nil {
-			return nil, err
-		}
-		call.App = app
-	}
-	return call, nil
-}
-
-// flags declares the command's flags, anew for each call.
-func (c Command) flags() *pflag.FlagSet {
-	flags := pflag.NewFlagSet(c.Name, pflag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.SetInterspersed(!c.Verbatim)
-	if c.Flags != nil {
-		c.Flags(flags)
-	}
-	if c.Global {
-		flags.Bool("global", false, "of the whole machine, instead of an app")
-	}
-	return flags
+	return appliance.WithHint(err, didYouMean(string(app), known)+"apps:list shows the apps there are")
 }
 
 // record writes the audit line of a command. Of "KEY=value" it keeps the key:
@@ -147,6 +125,9 @@ func (s *Set) record(ctx context.Context, c Command, actor appliance.Actor, args
 	wantsApp, wantsPairs := c.takesApp(), strings.Contains(c.Args, "=")
 	call, parseErr := c.parse(nil, args)
 	surplus := c.surplus(args)
+	if app, rest := c.namedApp(args); app != "" {
+		e.App, args = app, rest
+	}
 	var detail []string
 	for _, arg := range args {
 		key, _, isPair := strings.Cut(arg, "=")
@@ -173,7 +154,7 @@ func (s *Set) record(ctx context.Context, c Command, actor appliance.Actor, args
 	}
 	switch {
 	case errors.Is(err, ErrUsage):
-		e.Error = c.usage().Error() // the error itself may quote what was typed
+		e.Error = c.usage("").Error() // the error itself may quote what was typed
 	case err != nil:
 		e.Error = err.Error()
 	}
@@ -193,10 +174,32 @@ func (c Command) surplus(args []string) []string {
 	if c.Global && slices.Contains(args, "--global") {
 		most-- // there is no app
 	}
+	if app, _ := c.namedApp(args); app != "" {
+		most-- // it is not among them
+	}
 	if strings.Contains(c.Args, "...") || len(rest) <= most {
 		return nil
 	}
 	return rest[most:]
+}
+
+// namedApp returns the app that a command line names by --app in place of the
+// first argument, and the rest of the command line.
+func (c Command) namedApp(args []string) (app appliance.AppName, rest []string) {
+	if flag := c.flags().Lookup("app"); !c.takesApp() || !flag.Hidden {
+		return "", args
+	}
+	for i, arg := range args {
+		value, ok := strings.CutPrefix(arg, "--app=")
+		n := 1
+		if arg == "--app" && i+1 < len(args) {
+			value, ok, n = args[i+1], true, 2
+		}
+		if name, err := appliance.ParseAppName(value); ok && err == nil {
+			return name, slices.Delete(slices.Clone(args), i, i+n)
+		}
+	}
+	return "", args
 }
 
 // address is of a URL what is no secret: not who asks, and not what is behind a
@@ -218,29 +221,4 @@ func (c Command) flag(arg string) string {
 		return arg
 	}
 	return ""
-}
-
-// help lists the commands, or those whose name begins as asked.
-func (s *Set) help(ctx context.Context, call *Call) error {
-	prefix := strings.Join(call.Args, "")
-	access, err := s.store.Accesses(ctx, call.Actor.Name)
-	if err != nil {
-		return err
-	}
-	best := appliance.NoAccess
-	for _, a := range access {
-		best = max(best, a)
-	}
-	found := false
-	for _, c := range s.All() {
-		if !strings.HasPrefix(c.Name, prefix) || best < c.For.least() && !call.Actor.Admin {
-			continue
-		}
-		found = true
-		fmt.Fprintf(call.Stdout, "    %-44s %s\n", strings.TrimSpace(c.Name+" "+c.Args), c.Short)
-	}
-	if !found {
-		return appliance.WithHint(fmt.Errorf("command %.60q %w", prefix, appliance.ErrNotFound), "`help` lists the commands")
-	}
-	return nil
 }

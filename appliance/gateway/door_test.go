@@ -221,7 +221,7 @@ func TestThereIsNoShell(t *testing.T) {
 
 		r := run(t, cmd)
 
-		if r.status != 0 || !strings.HasPrefix(r.stdout, "Hello bob. This is Berth; there is no shell here.") || !strings.Contains(r.stdout, "apps:list") || strings.Contains(r.stdout, "uid=") {
+		if r.status != 0 || !strings.HasPrefix(r.stdout, "Hello bob. This is Berth; there is no shell here.") || !strings.Contains(r.stdout, "list and remove apps") || strings.Contains(r.stdout, "uid=") {
 			t.Errorf("ssh %v: %+v, want a greeting and help", options, r)
 		}
 	}

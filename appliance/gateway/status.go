@@ -32,6 +32,8 @@ func exitStatus(err error) int {
 		return 0
 	case noApp:
 		return exitNoApp
+	case errors.Is(err, command.ErrNoApp): // as in Dokku
+		return exitFailed
 	case errors.Is(err, command.ErrUsage):
 		return exitUsage
 	case errors.Is(err, appliance.ErrNotFound):

@@ -1,0 +1,85 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/berthhq/berth/appliance"
+)
+
+// groupAliases are other names that Dokku has for groups of commands.
+var groupAliases = map[string]string{
+	"docker-local": "scheduler-docker-local",
+	"dockerfile":   "builder-dockerfile",
+	"herokuish":    "builder-herokuish",
+	"lambda":       "builder-lambda",
+	"nixpacks":     "builder-nixpacks",
+	"pack":         "builder-pack",
+}
+
+// find returns the command that a command line names, and its arguments.
+func (s *Set) find(ctx context.Context, actor appliance.Actor, args []string) (Command, []string, error) {
+	if len(args) == 0 {
+		return s.commands["help"], nil, nil
+	}
+	name, rest := args[0], args[1:]
+	switch name {
+	case "-h", "--help":
+		return s.commands["help"], rest, nil
+	case "-v", "--version":
+		name = "version"
+	}
+	if c, ok := s.commands[name]; ok {
+		return c, rest, nil
+	}
+	group, verb, _ := strings.Cut(name, ":")
+	if full, ok := groupAliases[group]; ok {
+		if c, ok := s.commands[strings.TrimSuffix(full+":"+verb, ":")]; ok {
+			return c, rest, nil
+		}
+		group = full
+	}
+	visible, err := s.visible(ctx, actor)
+	if err != nil {
+		return Command{}, nil, err
+	}
+	if (verb == "help" || verb == "" && len(rest) == 0) && slices.ContainsFunc(visible, func(c Command) bool { return c.group() == group }) {
+		return s.commands["help"], []string{group}, nil
+	}
+	return Command{}, nil, appliance.WithHint(&unknownError{name}, didYouMean(name, commandNames(visible))+"`help` lists the commands")
+}
+
+// visible returns the commands that the actor may use, on one app or another,
+// by name.
+func (s *Set) visible(ctx context.Context, actor appliance.Actor) ([]Command, error) {
+	if actor.Admin && actor.Name != "" {
+		return s.All(), nil
+	}
+	access, err := s.store.Accesses(ctx, actor.Name)
+	if err != nil {
+		return nil, err
+	}
+	best := appliance.NoAccess
+	for _, a := range access {
+		best = max(best, a)
+	}
+	return slices.DeleteFunc(s.All(), func(c Command) bool { return best < c.For.least() }), nil
+}
+
+// group is the part of the command's name that others have too, as in apps.
+func (c Command) group() string {
+	group, _, _ := strings.Cut(c.Name, ":")
+	return group
+}
+
+// An unknownError is an ErrUsage about a command that there is not.
+type unknownError struct{ name string }
+
+func (e *unknownError) Error() string {
+	name := strings.Trim(fmt.Sprintf("%.60q", e.name), `"`) // no control characters
+	return fmt.Sprintf("`%s` is not a berth command", name)
+}
+
+func (e *unknownError) Is(target error) bool { return target == ErrUsage }

@@ -1,0 +1,31 @@
+package command
+
+// groups says what the commands of a group are about.
+var groups = map[string]string{
+	"access":             "let keys and teams view, deploy or administer an app",
+	"apps":               "make, list and remove apps",
+	"builder":            "how an app is built",
+	"builder-dockerfile": "which Dockerfile an app is built with",
+	"builder-pack":       "what Cloud Native Buildpacks are told",
+	"buildpacks":         "which buildpacks build an app, in which order",
+	"builds":             "what was built, what it printed, and what is being built",
+	"certs":              "certificates: your own, and how those that Berth gets stand",
+	"checks":             "when a new process is ready for visitors",
+	"config":             "the environment of an app",
+	"docker-options":     "arguments and secrets for builds of a Dockerfile",
+	"domains":            "the hosts that lead to an app",
+	"error-pages":        "an app's own error pages",
+	"git":                "where an app's source comes from",
+	"headers":            "headers that every answer of an app gets, or loses",
+	"http-auth":          "ask visitors for a name and a password",
+	"letsencrypt":        "where certificates come from",
+	"maintenance":        "a page that says to come again",
+	"nginx":              "what the router does for an app, as Dokku calls it",
+	"ps":                 "the processes of an app",
+	"redirects":          "send visitors elsewhere",
+	"resource":           "what an app may take of the machine",
+	"router":             "what the router does for an app, and what it counts",
+	"ssh-keys":           "who may come in",
+	"stack":              "what buildpacks build on",
+	"teams":              "keys that are granted apps together",
+}

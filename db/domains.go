@@ -46,3 +46,30 @@ func (s *Store) RemoveDomain(ctx context.Context, name appliance.AppName, host s
 	}
 	return affected(result, fmt.Errorf("domain %s of %s %w", host, name, appliance.ErrNotFound))
 }
+
+// SetDomains gives an app these hosts and no others, and a setting that goes
+// with them: all or none.
+func (s *Store) SetDomains(ctx context.Context, name appliance.AppName, hosts []string, setting, value string) error {
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM domains WHERE app = ?`, name); err != nil {
+			return err
+		}
+		for _, host := range hosts {
+			_, err := tx.ExecContext(ctx, `INSERT INTO domains (host, app) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET app = ?2 WHERE app = ?2`, host, name)
+			if isMissingParent(err) {
+				return &appliance.NoAppError{App: name}
+			}
+			if err != nil {
+				return err
+			}
+			var owner appliance.AppName
+			if err := tx.QueryRowContext(ctx, `SELECT app FROM domains WHERE host = ?`, host).Scan(&owner); err != nil {
+				return err
+			}
+			if owner != name {
+				return fmt.Errorf("domain %s %w", host, appliance.ErrExists)
+			}
+		}
+		return setApp(ctx, tx, name, setting, value)
+	})
+}

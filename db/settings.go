@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"database/sql"
 
 	"github.com/berthhq/berth/appliance"
 )
@@ -32,11 +33,20 @@ func (s *Store) AppSetting(ctx context.Context, app appliance.AppName, name stri
 
 // SetApp changes a setting of an app; "" takes it back.
 func (s *Store) SetApp(ctx context.Context, app appliance.AppName, name, value string) error {
+	return setApp(ctx, s.db, app, name, value)
+}
+
+// An execer is a store's database, or a transaction of it.
+type execer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+func setApp(ctx context.Context, to execer, app appliance.AppName, name, value string) error {
 	if value == "" {
-		_, err := s.db.ExecContext(ctx, `DELETE FROM app_settings WHERE app = ? AND name = ?`, app, name)
+		_, err := to.ExecContext(ctx, `DELETE FROM app_settings WHERE app = ? AND name = ?`, app, name)
 		return err
 	}
-	_, err := s.db.ExecContext(ctx, `
+	_, err := to.ExecContext(ctx, `
 		INSERT INTO app_settings (app, name, value) VALUES (?, ?, ?)
 		ON CONFLICT (app, name) DO UPDATE SET value = excluded.value`, app, name, value)
 	if isMissingParent(err) {

@@ -81,11 +81,14 @@ func (a apps) list(ctx context.Context, c *Call) error {
 }
 
 func (a apps) url(ctx context.Context, c *Call) error {
-	hosts, err := a.Hosts(ctx, c.App)
+	host, err := a.Host(ctx, c.App)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(c.Stdout, a.Addresses.URL(hosts[0]))
+	if host == "" {
+		return noHost(c.App)
+	}
+	fmt.Fprintln(c.Stdout, a.Addresses.URL(host))
 	return nil
 }
 

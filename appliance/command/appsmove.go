@@ -60,10 +60,13 @@ func (a apps) clone(ctx context.Context, c *Call) error {
 
 // where says how an app is reached now.
 func (a apps) where(ctx context.Context, c *Call, app appliance.AppName) error {
-	hosts, err := a.Hosts(ctx, app)
+	host, err := a.Host(ctx, app)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.Stdout, "       %s\n       git remote set-url berth berth@<this host>:%s\n", a.Addresses.URL(hosts[0]), app)
+	if host != "" {
+		fmt.Fprintf(c.Stdout, "       %s\n", a.Addresses.URL(host))
+	}
+	fmt.Fprintf(c.Stdout, "       git remote set-url berth berth@<this host>:%s\n", app)
 	return nil
 }

@@ -49,7 +49,7 @@ func (f certificates) report(ctx context.Context, c *Call) error {
 		}
 		hosts = appliance.HostsOf(domains)
 		heading = string(c.App) + " ssl information"
-		if !ok {
+		if !ok && len(hosts) > 0 {
 			shown, _ = f.Certificates.Shown(hosts[0]) // the host to show people
 		}
 	}

@@ -1,10 +1,11 @@
 package command
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/berthhq/berth/appliance"
@@ -18,47 +19,100 @@ type domains struct {
 // Domains returns the commands about the hosts that lead to apps.
 func Domains(p *pipeline.Pipeline) []Command {
 	d := domains{p}
-	return []Command{
-		{Name: "domains", Args: "<app>", Short: "list the hosts of an app", For: Viewer, Reads: true, Run: d.report, Flags: listing},
-		{Name: "domains:report", Args: "<app>", Short: "list the hosts of an app", For: Viewer, Reads: true, Run: d.report, Flags: listing},
+	return append(d.global(), []Command{
+		{Name: "domains", Args: "<app>", Short: "list the hosts of an app", For: Viewer, Reads: true, Run: d.list, Flags: listing},
+		{Name: "domains:report", Args: "<app>", Short: "show the hosts of an app, and those of all", For: Viewer, Reads: true, Global: true, Run: d.report, Flags: listing},
 		{Name: "domains:add", Args: "<app> <domain>...", Short: "let hosts, wildcards (*.example.org) or paths (example.org/api) lead to an app", For: Manager, Run: d.add},
 		{Name: "domains:remove", Args: "<app> <domain>...", Short: "take them from an app", For: Manager, Run: d.remove},
-		{Name: "domains:set-global", Args: "<domain>", Short: "give every app a host below a domain", Run: d.setGlobal},
-		{Name: "domains:clear-global", Short: "take the domain of all apps back", Run: d.clearGlobal},
-	}
+		{Name: "domains:set", Args: "<app> <domain>...", Short: "let these domains lead to an app, and no others", For: Manager, Run: d.set},
+		{Name: "domains:clear", Args: "<app>", Short: "take every domain from an app, its own host too", For: Manager, Run: d.clear},
+		{Name: "domains:reset", Args: "<app>", Short: "leave an app its own host only", For: Manager, Run: d.reset},
+		{Name: "domains:disable", Args: "<app>", Short: "let no domain lead to an app, without forgetting them", For: Manager, Run: d.disable("true")},
+		{Name: "domains:enable", Args: "<app>", Short: "let the domains of an app lead to it again", For: Manager, Run: d.disable("")},
+	}...)
 }
 
-func (d domains) report(ctx context.Context, c *Call) error {
+func (d domains) list(ctx context.Context, c *Call) error {
 	hosts, err := d.Hosts(ctx, c.App)
 	if err != nil {
 		return err
 	}
-	return c.List(string(c.App)+" domains", hosts, hosts)
+	return c.List(string(c.App)+" domains", append([]string{}, hosts...), hosts)
+}
+
+func (d domains) report(ctx context.Context, c *Call) error {
+	global, err := d.Pipeline.Domains(ctx)
+	if err != nil {
+		return err
+	}
+	machine := properties{{"domains-global-enabled", "true"}, {"domains-global-vhosts", strings.Join(global, " ")}}
+	if c.Global {
+		return c.Report("Global domains information", machine)
+	}
+	hosts, err := d.Hosts(ctx, c.App)
+	if err != nil {
+		return err
+	}
+	added, err := d.Store.Domains(ctx, c.App)
+	if err != nil {
+		return err
+	}
+	disabled, err := d.Store.AppSetting(ctx, c.App, pipeline.NoDomainsSetting)
+	if err != nil {
+		return err
+	}
+	return c.Report(string(c.App)+" domains information", append(properties{
+		{"domains-app-enabled", strconv.FormatBool(disabled != "true")},
+		{"domains-app-vhosts", strings.Join(hosts, " ")}, {"domains-added", strings.Join(added, " ")},
+	}, machine...))
 }
 
 func (d domains) add(ctx context.Context, c *Call) error {
-	for _, arg := range c.Args[1:] {
-		domain, err := appliance.ParseDomain(arg)
-		if err != nil {
-			return err
+	list, err := d.parse(ctx, c)
+	if err != nil {
+		return err
+	}
+	own, err := d.OwnHosts(ctx, c.App)
+	if err != nil {
+		return err
+	}
+	for _, domain := range list {
+		if slices.Contains(own, domain) { // it is there unless it was taken away
+			if err := d.Store.SetApp(ctx, c.App, pipeline.OwnHostSetting, ""); err != nil {
+				return err
+			}
 		}
-		if err := d.free(ctx, c, domain); err != nil {
-			return err
-		}
-		err = d.Store.AddDomain(ctx, c.App, domain)
-		if errors.Is(err, appliance.ErrExists) {
-			err = nil // as it was asked for: free has looked whose it is
-		}
-		if err != nil {
+		err := d.Store.AddDomain(ctx, c.App, domain)
+		if err != nil && !errors.Is(err, appliance.ErrExists) { // as it was asked for: free has looked whose it is
 			return err
 		}
 		fmt.Fprintf(c.Stdout, "-----> Added %s to %s\n", domain, c.App)
 	}
+	return d.come(ctx, c, list)
+}
+
+// parse returns the domains that the call names, each of them free.
+func (d domains) parse(ctx context.Context, c *Call) (list []string, err error) {
+	for _, arg := range c.Args[1:] {
+		domain, err := appliance.ParseDomain(arg)
+		if err != nil {
+			return nil, err
+		}
+		if err := d.free(ctx, c, domain); err != nil {
+			return nil, err
+		}
+		list = append(list, domain)
+	}
+	return list, nil
+}
+
+// come routes domains that are new, and says what is wrong with them.
+func (d domains) come(ctx context.Context, c *Call, list []string) error {
 	if err := d.Restore(ctx, c.App); err != nil {
 		return err
 	}
-	d.Certificates.Retry(appliance.HostsOf(c.Args[1:])...)
-	d.warn(ctx, c, c.Args[1:])
+	d.Certificates.Retry(appliance.HostsOf(list)...)
+	d.warn(ctx, c, list)
 	return nil
 }
 
@@ -74,7 +128,7 @@ func (d domains) warn(ctx context.Context, c *Call, domains []string) {
 // or whose host is shared. What is served at a path can do as the host's own
 // pages do, to every visitor who is logged in there.
 func (d domains) free(ctx context.Context, c *Call, domain string) error {
-	global, err := d.Domain(ctx)
+	global, err := d.Pipeline.Domains(ctx)
 	if err != nil {
 		return err
 	}
@@ -86,7 +140,7 @@ func (d domains) free(ctx context.Context, c *Call, domain string) error {
 		return err
 	}
 	host := appliance.HostOf(domain)
-	if appliance.IsWildcard(host) && host == "*."+global && !c.Actor.Admin {
+	if below, wild := strings.CutPrefix(host, "*."); wild && slices.Contains(global, below) && !c.Actor.Admin {
 		return fmt.Errorf("%s is every name that no app has yet: %w", host, appliance.ErrDenied)
 	}
 	others, err := d.neighbours(ctx, host, global)
@@ -97,8 +151,12 @@ func (d domains) free(ctx context.Context, c *Call, domain string) error {
 		if other == c.App {
 			continue
 		}
-		if domain == string(other)+"."+global {
-			return taken(domain, other, "that is the app's own host, as long as apps are below "+global)
+		own, err := d.OwnHosts(ctx, other)
+		if err != nil {
+			return err
+		}
+		if slices.Contains(own, domain) {
+			return taken(domain, other, "that is the app's own host, as long as apps are below "+strings.Join(global, ", "))
 		}
 		if err := Permit(ctx, d.Store, c.Actor, Manager, other); err != nil {
 			return appliance.WithHint(fmt.Errorf("%s leads to the app %s: %w", host, other, err), "an admin, or a key with admin access to both apps, can do it")
@@ -113,7 +171,7 @@ func taken(domain string, by appliance.AppName, hint string) error {
 
 // neighbours returns the apps that a host leads to as things are, be it by a
 // path, a wildcard, or because it is the app's own.
-func (d domains) neighbours(ctx context.Context, host, global string) ([]appliance.AppName, error) {
+func (d domains) neighbours(ctx context.Context, host string, global []string) ([]appliance.AppName, error) {
 	list, err := d.Store.DomainOwners(ctx, host)
 	if err != nil {
 		return nil, err
@@ -127,7 +185,7 @@ func (d domains) neighbours(ctx context.Context, host, global string) ([]applian
 		list = append(list, covering...)
 	}
 	name, err := appliance.ParseAppName(label)
-	if err != nil || parent != global {
+	if err != nil || !slices.Contains(global, parent) {
 		return list, nil // it is no app's own
 	}
 	switch _, err := d.Store.App(ctx, name); {
@@ -140,12 +198,20 @@ func (d domains) neighbours(ctx context.Context, host, global string) ([]applian
 }
 
 func (d domains) remove(ctx context.Context, c *Call) error {
+	own, err := d.OwnHosts(ctx, c.App)
+	if err != nil {
+		return err
+	}
 	for _, arg := range c.Args[1:] {
 		domain, err := appliance.ParseDomain(arg)
 		if err != nil {
 			return err
 		}
-		if err := d.Store.RemoveDomain(ctx, c.App, domain); err != nil {
+		err = d.Store.RemoveDomain(ctx, c.App, domain)
+		if slices.Contains(own, domain) {
+			err = d.Store.SetApp(ctx, c.App, pipeline.OwnHostSetting, "off")
+		}
+		if err != nil {
 			return err
 		}
 		if err := d.Forget(ctx, domain); err != nil {
@@ -154,46 +220,4 @@ func (d domains) remove(ctx context.Context, c *Call) error {
 		fmt.Fprintf(c.Stdout, "-----> Removed %s from %s\n", domain, c.App)
 	}
 	return d.Restore(ctx, c.App)
-}
-
-func (d domains) setGlobal(ctx context.Context, c *Call) error {
-	domain, err := appliance.ParseHost(c.Args[0])
-	if err != nil {
-		return err
-	}
-	return d.moveTo(ctx, c, domain)
-}
-
-func (d domains) clearGlobal(ctx context.Context, c *Call) error { return d.moveTo(ctx, c, "") }
-
-// moveTo gives every app its host below another domain, at once.
-func (d domains) moveTo(ctx context.Context, c *Call, domain string) error {
-	now := cmp.Or(domain, d.Addresses.Domain())
-	apps, err := d.Store.Apps(ctx)
-	if err != nil {
-		return err
-	}
-	for _, app := range apps {
-		host := string(app.Name) + "." + now
-		owners, err := d.Store.DomainOwners(ctx, host)
-		if err != nil {
-			return err
-		}
-		for _, owner := range owners {
-			if owner != app.Name {
-				return appliance.WithHint(fmt.Errorf("%s would be the host of %s, but %w as a domain of %s", host, app.Name, appliance.ErrExists, owner),
-					fmt.Sprintf("take it from there first: domains:remove %s %s", owner, host))
-			}
-		}
-	}
-	if err := d.Store.Set(ctx, pipeline.DomainSetting, domain); err != nil {
-		return err
-	}
-	settings, err := ACME(ctx, d.Store) // one wildcard may be good for all
-	if err != nil {
-		return err
-	}
-	d.Certificates.Configure(settings)
-	fmt.Fprintf(c.Stdout, "-----> Apps are at https://<app>.%s\n", now)
-	return d.RestoreAll(ctx)
 }

@@ -36,18 +36,22 @@ func (p *Pipeline) Create(ctx context.Context, name appliance.AppName, provision
 // hostFree checks that the host an app gets with a name was not added to
 // another.
 func (p *Pipeline) hostFree(ctx context.Context, name, app appliance.AppName) error {
-	domain, err := p.Domain(ctx)
+	hosts, err := p.OwnHosts(ctx, name)
 	if err != nil {
 		return err
 	}
-	host := string(name) + "." + domain
-	owners, err := p.Store.DomainOwners(ctx, host)
-	owners = slices.DeleteFunc(owners, func(owner appliance.AppName) bool { return owner == app })
-	if err != nil || len(owners) == 0 {
-		return err
+	for _, host := range hosts {
+		owners, err := p.Store.DomainOwners(ctx, host)
+		if err != nil {
+			return err
+		}
+		owners = slices.DeleteFunc(owners, func(owner appliance.AppName) bool { return owner == app })
+		if len(owners) > 0 {
+			return appliance.WithHint(fmt.Errorf("the host %s %w, as a domain of %s", host, appliance.ErrExists, owners[0]),
+				"choose another name, or take it from there: domains:remove")
+		}
 	}
-	return appliance.WithHint(fmt.Errorf("the host %s %w, as a domain of %s", host, appliance.ErrExists, owners[0]),
-		"choose another name, or take it from there: domains:remove")
+	return nil
 }
 
 // Forget ends the upkeep of the certificates for those of the domains whose

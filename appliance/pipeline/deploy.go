@@ -188,6 +188,10 @@ func (r *run) announce(ctx context.Context) error {
 		return err
 	}
 	r.progress.Result("%s deployed in %s (%s)", r.app, seconds(time.Since(r.start)), r.timings())
+	if len(hosts) == 0 {
+		r.progress.Warn("no domain leads to %s: domains:add %s <domain>, or domains:enable %s", r.app, r.app, r.app)
+		return nil
+	}
 	r.progress.Detail("%s", r.Addresses.URL(hosts[0]))
 	for _, line := range r.CertificateTrouble(ctx, hosts...) {
 		r.progress.Warn("%s", line)

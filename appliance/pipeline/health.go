@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,11 +62,11 @@ func (r *run) check(ctx context.Context) (check router.HealthCheck, err error) {
 	if err != nil {
 		return check, err
 	}
-	hosts, err := r.Hosts(ctx, r.app)
+	host, err := r.Host(ctx, r.app)
 	if err != nil {
 		return check, err
 	}
-	check = router.HealthCheck{Path: path, Host: appliance.HostOf(hosts[0]), Timeout: defaultCheckTimeout}
+	check = router.HealthCheck{Path: path, Host: appliance.HostOf(cmp.Or(host, "localhost")), Timeout: defaultCheckTimeout}
 	if path == "tcp" {
 		check.Path, check.TCP = "", true
 	}

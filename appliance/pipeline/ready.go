@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -135,7 +136,7 @@ func (p *Pipeline) asked(ctx context.Context, name appliance.AppName) (list []*a
 	if len(checks) == 0 {
 		return nil, nil
 	}
-	hosts, err := p.Hosts(ctx, name)
+	host, err := p.Host(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +147,7 @@ func (p *Pipeline) asked(ctx context.Context, name appliance.AppName) (list []*a
 	for _, q := range of(app.Live, processes) {
 		if len(targets([]appliance.Process{q})) > 0 {
 			list = append(list, &attendance{
-				Pipeline: p, process: q, checks: checks, port: processPort(release, Web), host: appliance.HostOf(hosts[0]),
+				Pipeline: p, process: q, checks: checks, port: processPort(release, Web), host: appliance.HostOf(cmp.Or(host, "localhost")),
 				failed: map[*appliance.Check]bool{},
 			})
 		}

@@ -158,6 +158,8 @@ func (d *daemon) moveIn(ctx context.Context, lock *os.File) (in *inside, err err
 			command.Processes(pipe),
 			command.Config(pipe),
 			command.Domains(pipe),
+			command.Ports(pipe),
+			command.Proxy(pipe),
 			command.Certificates(pipe),
 			command.Logs(pipe),
 			command.Settings(pipe),

@@ -444,6 +444,29 @@ get_binary() {
   else
     detail "$binary is up to date"
   fi
+  link_names
+}
+
+# What people and scripts that know Dokku type does the same here, where there
+# is no Dokku.
+readonly other_names=(dokku sshcommand)
+
+link_names() {
+  local name
+  for name in "${other_names[@]}"; do
+    if ! command -v "$name" >/dev/null; then
+      ln -s "$binary" "${binary%/*}/$name"
+    elif [[ $(readlink -f "$(command -v "$name")") != "$binary" ]]; then
+      detail "$name stays what it is: type berth, or berth $name"
+    fi
+  done
+}
+
+unlink_names() {
+  local name
+  for name in "${other_names[@]}"; do
+    [[ $(readlink "${binary%/*}/$name") != "$binary" ]] || rm -f "${binary%/*}/$name"
+  done
 }
 
 # --- the service --------------------------------------------------------------
@@ -854,6 +877,7 @@ remove_program() {
     rm -f "$init_script"
     ! command -v update-rc.d >/dev/null || update-rc.d berth remove >/dev/null 2>&1 || true
   fi
+  unlink_names
   rm -f "$binary" "$binary.new"
   rm -rf "$toolchains" /run/berth
 }

@@ -46,6 +46,18 @@ func (s *Store) RemoveKey(ctx context.Context, name string) error {
 	return affected(result, fmt.Errorf("key %s %w", name, appliance.ErrNotFound))
 }
 
+// RenameKey gives a key another name, with all that it has access to.
+func (s *Store) RenameKey(ctx context.Context, name, to string) error {
+	result, err := s.db.ExecContext(ctx, `UPDATE keys SET name = ? WHERE name = ?`, to, name)
+	if isDuplicate(err) {
+		return fmt.Errorf("key %s %w", to, appliance.ErrExists)
+	}
+	if err != nil {
+		return err
+	}
+	return affected(result, fmt.Errorf("key %s %w", name, appliance.ErrNotFound))
+}
+
 func key(rows *sql.Rows) (k appliance.Key, err error) {
 	var at string
 	if err := rows.Scan(&k.Name, &k.Fingerprint, &k.Public, &k.Admin, &at); err != nil {

@@ -296,6 +296,43 @@ func TestOptionsOfAKeyAreNotKept(t *testing.T) {
 	}
 }
 
+// To leave a limit away would let in more than was meant.
+func TestKeyWithALimitThatIsNotKeptIsRefused(t *testing.T) {
+	w := newWorld(t)
+	good, _ := keygen(t, "-t", "ed25519")
+	for _, option := range []string{`from="10.0.0.0/8"`, `restrict,EXPIRY-TIME="20300101"`, "cert-authority"} {
+		if r := w.runWith(option+" "+good, ada, "ssh-keys:add", "zoe"); !errors.Is(r.err, appliance.ErrInvalid) || appliance.HintOf(r.err) == "" {
+			t.Errorf("%s: %v, want it refused", option, r.err)
+		}
+	}
+	if r := w.runWith("restrict,no-pty "+good, ada, "ssh-keys:add", "zoe"); r.err != nil {
+		t.Errorf("with options that hold for all keys: %v", r.err)
+	}
+}
+
+func TestKeyIsRenamedAndFoundByItsFingerprint(t *testing.T) {
+	w := newWorld(t)
+
+	w.ok("ssh-keys:rename", "bob", "robert")
+
+	robert := appliance.Actor{Name: "robert", Door: appliance.SSH}
+	if r := w.run(robert, "config", "blog"); r.err != nil {
+		t.Errorf("under the new name: %v, want the access of before", r.err)
+	}
+	if r := w.run(bob, "config", "blog"); !errors.Is(r.err, appliance.ErrDenied) {
+		t.Errorf("under the old name: %v, want ErrDenied", r.err)
+	}
+	for line, want := range map[string]error{"ssh-keys:rename bob x": appliance.ErrNotFound, "ssh-keys:rename robert eve": appliance.ErrExists, "ssh-keys:rename robert @x": appliance.ErrInvalid, "ssh-keys:remove --fingerprint robert": appliance.ErrNotFound, "ssh-keys:list bob": appliance.ErrNotFound} {
+		if r := w.run(ada, strings.Fields(line)...); !errors.Is(r.err, want) {
+			t.Errorf("%s: %v, want %v", line, r.err, want)
+		}
+	}
+	w.ok("ssh-keys:remove", "--fingerprint", "SHA256:bob")
+	if r := w.run(ada, "ssh-keys:list", "robert"); !errors.Is(r.err, appliance.ErrNotFound) {
+		t.Errorf("after its removal: %v, want ErrNotFound", r.err)
+	}
+}
+
 func TestWhoeverSharesAHostManagesAllOfItsApps(t *testing.T) {
 	w := newWorld(t)
 	w.deploy("blog", "")

@@ -40,7 +40,7 @@ func (s *Set) ofEvery(ctx context.Context, c Command, session *Session, args []s
 		case err != nil:
 			return err
 		}
-		if err := s.Execute(ctx, session, append([]string{c.Name, string(app.Name)}, args...)); err != nil {
+		if err := s.execute(ctx, session, nil, append([]string{c.Name, string(app.Name)}, args...)); err != nil {
 			return err
 		}
 	}

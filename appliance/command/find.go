@@ -20,7 +20,7 @@ var groupAliases = map[string]string{
 }
 
 // find returns the command that a command line names, and its arguments.
-func (s *Set) find(ctx context.Context, actor appliance.Actor, args []string) (Command, []string, error) {
+func (s *Set) find(ctx context.Context, session *Session, args []string) (Command, []string, error) {
 	if len(args) == 0 {
 		return s.commands["help"], nil, nil
 	}
@@ -41,14 +41,18 @@ func (s *Set) find(ctx context.Context, actor appliance.Actor, args []string) (C
 		}
 		group = full
 	}
-	visible, err := s.visible(ctx, actor)
+	visible, err := s.visible(ctx, session.Actor)
 	if err != nil {
 		return Command{}, nil, err
 	}
 	if (verb == "help" || verb == "" && len(rest) == 0) && slices.ContainsFunc(visible, func(c Command) bool { return c.group() == group }) {
 		return s.commands["help"], []string{group}, nil
 	}
-	return Command{}, nil, appliance.WithHint(&unknownError{name}, didYouMean(name, commandNames(visible))+"`help` lists the commands")
+	hint := "`help` lists the commands"
+	if session.Program != "" {
+		hint = fmt.Sprintf("See `%s help` for a list of available commands.", session.Program)
+	}
+	return Command{}, nil, appliance.WithHint(&unknownError{session.program(), name}, didYouMean(name, commandNames(visible))+hint)
 }
 
 // visible returns the commands that the actor may use, on one app or another,
@@ -75,11 +79,11 @@ func (c Command) group() string {
 }
 
 // An unknownError is an ErrUsage about a command that there is not.
-type unknownError struct{ name string }
+type unknownError struct{ program, name string }
 
 func (e *unknownError) Error() string {
 	name := strings.Trim(fmt.Sprintf("%.60q", e.name), `"`) // no control characters
-	return fmt.Sprintf("`%s` is not a berth command", name)
+	return fmt.Sprintf("`%s` is not a %s command", name, e.program)
 }
 
 func (e *unknownError) Is(target error) bool { return target == ErrUsage }

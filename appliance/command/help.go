@@ -113,14 +113,6 @@ func commandNames(list []Command) (names []string) {
 	return names
 }
 
-// program is what the appliance is called by.
-func (s *Session) program() string {
-	if s.Program == "" {
-		return "berth"
-	}
-	return s.Program
-}
-
 func capital(s string) string {
 	if s == "" {
 		return s

@@ -27,8 +27,11 @@ func Keys(store *db.Store) []Command {
 		{Name: "ssh-keys:add", Args: "<name>", Short: "let the public key on stdin in", Run: k.add, Flags: func(fs *pflag.FlagSet) {
 			fs.Bool("admin", false, "let it do everything")
 		}},
-		{Name: "ssh-keys:list", Short: "list the keys", Reads: true, Run: k.list, Flags: listing},
-		{Name: "ssh-keys:remove", Args: "<name>", Short: "lock a key out", Run: k.remove},
+		{Name: "ssh-keys:list", Args: "[<name>]", Short: "list the keys, or show one", Reads: true, Run: k.list, Flags: listing},
+		{Name: "ssh-keys:remove", Args: "<name>", Short: "lock a key out", Run: k.remove, Flags: func(fs *pflag.FlagSet) {
+			fs.Bool("fingerprint", false, "the key with the fingerprint that is given in place of its name")
+		}},
+		{Name: "ssh-keys:rename", Args: "<name> <new-name>", Short: "call a key something else; it may what it might", Run: k.rename},
 	}
 }
 
@@ -79,7 +82,7 @@ func parsePublic(text []byte) (ssh.PublicKey, error) {
 	if strings.Contains(string(text), "PRIVATE KEY") {
 		return nil, appliance.WithHint(fmt.Errorf("%w key: this is a private key; it was not stored, but it has left its machine", appliance.ErrInvalid), hint)
 	}
-	public, _, _, rest, err := ssh.ParseAuthorizedKey(text)
+	public, _, options, rest, err := ssh.ParseAuthorizedKey(text)
 	if err != nil {
 		return nil, appliance.WithHint(fmt.Errorf("%w key: no public key on stdin", appliance.ErrInvalid), hint)
 	}
@@ -88,6 +91,15 @@ func parsePublic(text []byte) (ssh.PublicKey, error) {
 	}
 	if err := Acceptable(public); err != nil {
 		return nil, err
+	}
+	for _, option := range options {
+		// To leave these away would let in more than was meant. All others
+		// are so here with every key: there is no shell, and nothing is
+		// forwarded.
+		switch name, _, _ := strings.Cut(strings.ToLower(option), "="); name {
+		case "from", "expiry-time", "cert-authority", "principals", "verify-required":
+			return nil, appliance.WithHint(fmt.Errorf("%w key: there is no option %s here", appliance.ErrInvalid, name), "add the key without it, if it may come in from everywhere and for good")
+		}
 	}
 	return public, nil
 }
@@ -112,10 +124,15 @@ func Acceptable(key ssh.PublicKey) error {
 type keyRow struct {
 	Name        string    `json:"name"`
 	Fingerprint string    `json:"fingerprint"`
+	Type        string    `json:"type"`
 	Public      string    `json:"public"`
 	Admin       bool      `json:"admin"`
+	Options     string    `json:"SSHCOMMAND_ALLOWED_KEYS"` // as Dokku calls it
 	CreatedAt   time.Time `json:"created_at"`
 }
+
+// keyOptions are what holds for every key, in the words of authorized_keys.
+const keyOptions = "no-agent-forwarding,no-user-rc,no-X11-forwarding,no-port-forwarding"
 
 func (k keys) list(ctx context.Context, c *Call) error {
 	list, err := k.store.Keys(ctx)
@@ -124,16 +141,46 @@ func (k keys) list(ctx context.Context, c *Call) error {
 	}
 	keys, rows := []keyRow{}, []string{}
 	for _, key := range list {
-		keys = append(keys, keyRow{key.Name, key.Fingerprint, key.Public, key.Admin, key.CreatedAt})
+		if len(c.Args) > 0 && key.Name != c.Args[0] {
+			continue
+		}
+		kind, _, _ := strings.Cut(key.Public, " ")
+		keys = append(keys, keyRow{key.Name, key.Fingerprint, kind, key.Public, key.Admin, keyOptions, key.CreatedAt})
 		role := ""
 		if key.Admin {
 			role = " admin"
 		}
-		rows = append(rows, fmt.Sprintf("%s NAME=%q%s", key.Fingerprint, key.Name, role))
+		rows = append(rows, fmt.Sprintf("%s NAME=%q%s SSHCOMMAND_ALLOWED_KEYS=%q", key.Fingerprint, key.Name, role, keyOptions))
+	}
+	if len(c.Args) > 0 && len(rows) == 0 {
+		return noKey(fmt.Errorf("key %.80q %w", c.Args[0], appliance.ErrNotFound))
 	}
 	return c.List("", keys, rows)
 }
 
+func noKey(err error) error {
+	return appliance.WithHint(err, "ssh-keys:list shows the keys there are")
+}
+
 func (k keys) remove(ctx context.Context, c *Call) error {
-	return k.store.RemoveKey(ctx, c.Args[0])
+	name := c.Args[0]
+	if c.Bool("fingerprint") {
+		key, err := k.store.Key(ctx, name)
+		if err != nil {
+			return noKey(err)
+		}
+		name = key.Name
+	}
+	return noKey(k.store.RemoveKey(ctx, name))
+}
+
+func (k keys) rename(ctx context.Context, c *Call) error {
+	if err := checkName("key", c.Args[1]); err != nil {
+		return err
+	}
+	if err := k.store.RenameKey(ctx, c.Args[0], c.Args[1]); err != nil {
+		return noKey(err)
+	}
+	fmt.Fprintf(c.Stdout, "-----> %s is called %s now\n", c.Args[0], c.Args[1])
+	return nil
 }

@@ -23,6 +23,10 @@ func (noAppError) Is(target error) bool { return target == ErrUsage || target ==
 // ErrNoApp is the ErrUsage for a command line without an app.
 var ErrNoApp error = noAppError{}
 
+// asDokku is what stands first on a command line that was typed to a binary
+// called dokku.
+const asDokku = "--as=dokku"
+
 // leading takes off what Dokku's users write before the command: --quiet,
 // --force, --trace, --app <app>.
 func leading(args []string) (flags, rest []string) {
@@ -32,7 +36,7 @@ func leading(args []string) (flags, rest []string) {
 		case name == "--app" && !hasValue && len(args) > 1:
 			flags = append(flags, "--app="+args[1])
 			args = args[2:]
-		case name == "--app" && hasValue, args[0] == "--quiet", args[0] == "--force", args[0] == "--trace":
+		case name == "--app" && hasValue, args[0] == asDokku, args[0] == "--quiet", args[0] == "--force", args[0] == "--trace":
 			flags = append(flags, args[0])
 			args = args[1:]
 		default:

@@ -43,7 +43,16 @@ func (s *Set) All() []Command {
 func (s *Set) Execute(ctx context.Context, session *Session, args []string) error {
 	ctx = appliance.WithActor(ctx, session.Actor)
 	flags, args := leading(args)
-	c, args, err := s.find(ctx, session.Actor, args)
+	if slices.Contains(flags, asDokku) {
+		return dokkuError(s.execute(ctx, session.as("dokku"), flags, args))
+	}
+	return s.execute(ctx, session, flags, args)
+}
+
+// execute is Execute of a command line whose flags before the command were
+// taken off.
+func (s *Set) execute(ctx context.Context, session *Session, flags, args []string) error {
+	c, args, err := s.find(ctx, session, args)
 	if err != nil {
 		return err
 	}
@@ -53,7 +62,7 @@ func (s *Set) Execute(ctx context.Context, session *Session, args []string) erro
 	}
 	call, err := s.admit(ctx, c, session, args)
 	if errors.Is(err, pflag.ErrHelp) {
-		return s.Execute(ctx, session, []string{"help", c.Name})
+		return s.execute(ctx, session, nil, []string{"help", c.Name})
 	}
 	if err == nil {
 		err = c.run(ctx, call)

@@ -26,13 +26,14 @@ func exitStatus(err error) int {
 	if quiet, ok := errors.AsType[*quietError](err); ok {
 		return quiet.status
 	}
+	_, dokku := errors.AsType[command.DokkuError](err)
 	_, noApp := errors.AsType[*appliance.NoAppError](err)
 	switch {
 	case err == nil:
 		return 0
 	case noApp:
 		return exitNoApp
-	case errors.Is(err, command.ErrNoApp): // as in Dokku
+	case dokku, errors.Is(err, command.ErrNoApp):
 		return exitFailed
 	case errors.Is(err, command.ErrUsage):
 		return exitUsage

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"path/filepath"
@@ -38,7 +39,7 @@ var instanceName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,30}$`)
 // It returns the arguments that follow the flags.
 func parseConfig(args []string, getenv func(string) string) (config, []string, error) {
 	var c config
-	var ip, http3 string
+	var ip, http3, as, app string
 	fs := pflag.NewFlagSet("berth", pflag.ContinueOnError)
 	fs.SetInterspersed(false)
 	fs.BoolP("version", "v", false, "print the version")
@@ -55,7 +56,18 @@ func parseConfig(args []string, getenv func(string) string) (config, []string, e
 	fs.StringVar(&c.roots, "acme-roots", getenv("BERTH_ACME_ROOTS"), "PEM file to trust the ACME directory by")
 	fs.StringVar(&c.resolver, "resolver", getenv("BERTH_RESOLVER"), "name server (192.0.2.1:53) to ask about the DNS of certificates")
 	fs.StringVar(&c.binary, "stack-binary", getenv("BERTH_STACK_BINARY"), "the berth binary to put into the stack")
-	if err := fs.Parse(args); err != nil {
+	// What may stand before a command is handed on.
+	fs.StringVar(&as, "as", "", "")
+	fs.StringVar(&app, "app", "", "the app of the command that follows")
+	forAll := []string{"quiet", "force", "trace"}
+	for _, name := range forAll {
+		fs.Bool(name, false, "")
+	}
+	err := fs.Parse(args)
+	if errors.Is(err, pflag.ErrHelp) {
+		return c, []string{"help"}, nil
+	}
+	if err != nil {
 		return c, nil, err
 	}
 	if ip != "" {
@@ -71,7 +83,18 @@ func parseConfig(args []string, getenv func(string) string) (config, []string, e
 	if !instanceName.MatchString(c.instance) {
 		return c, nil, fmt.Errorf("%w instance %q: use lower-case letters, digits and hyphens", appliance.ErrInvalid, c.instance)
 	}
-	rest := fs.Args()
+	var rest []string
+	for name, value := range map[string]string{"as": as, "app": app} {
+		if fs.Changed(name) {
+			rest = append(rest, "--"+name+"="+value)
+		}
+	}
+	for _, name := range forAll {
+		if fs.Changed(name) {
+			rest = append(rest, "--"+name)
+		}
+	}
+	rest = append(rest, fs.Args()...)
 	if v, _ := fs.GetBool("version"); v {
 		rest = []string{"version"}
 	}

@@ -11,6 +11,8 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/berthhq/berth/appliance"
@@ -24,7 +26,11 @@ var version = "dev"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	args, err := calledAs(filepath.Base(os.Args[0]), os.Args[1:], os.Getenv)
+	if err != nil {
+		os.Exit(failed(os.Stderr, err))
+	}
+	os.Exit(run(ctx, args, os.Stdin, os.Stdout, os.Stderr))
 }
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
@@ -52,20 +58,33 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return call(ctx, cfg, args, stdin, stdout, stderr)
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, " !     %v\n", err)
-		if hint := appliance.HintOf(err); hint != "" {
-			fmt.Fprintf(stderr, "       %s\n", hint)
-		}
-		if errors.Is(err, appliance.ErrInvalid) {
-			return 2
-		}
-		return 1
+		return failed(stderr, err)
 	}
 	return 0
 }
 
+// failed says what is wrong, and returns the exit status for it.
+func failed(stderr io.Writer, err error) int {
+	fmt.Fprintf(stderr, " !     %v\n", err)
+	for line := range strings.Lines(appliance.HintOf(err)) {
+		fmt.Fprintf(stderr, "       %s\n", strings.TrimRight(line, "\n"))
+	}
+	if errors.Is(err, appliance.ErrInvalid) {
+		return 2
+	}
+	return 1
+}
+
 // call runs a command on the appliance of this machine.
 func call(ctx context.Context, cfg config, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	args, file, err := keyFile(args)
+	if err != nil {
+		return failed(stderr, err)
+	}
+	if file != nil {
+		defer file.Close()
+		stdin = file
+	}
 	status, err := gateway.Call(ctx, cfg.socket, args, stdin, stdout, stderr)
 	if err == nil {
 		return status

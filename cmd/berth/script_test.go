@@ -27,6 +27,8 @@ import (
 func TestMain(m *testing.M) {
 	os.Exit(testscript.RunMain(m, map[string]func() int{
 		"berth":      func() int { main(); return 0 },
+		"dokku":      func() int { main(); return 0 },
+		"sshcommand": func() int { main(); return 0 },
 		benchProcess: playPart,
 	}))
 }

@@ -76,6 +76,7 @@ type Result struct {
 	Procfile appliance.Procfile
 	Services map[string]appliance.Service
 	Config   map[string]string // what buildpacks want to be set at the first deploy
+	Secrets  []string          // the keys of config that need a secret of the app's own, to be made up at the first deploy
 	Port     int               // what web listens on when PORT tells it nothing else
 	Stack    appliance.Image   // "" when the source chose its own base
 

@@ -89,7 +89,7 @@ func (Buildpacks) Build(ctx context.Context, e appliance.Engine, req Request) (R
 		return Result{}, appliance.WithHint(errors.New("built, but nothing says how to start it"),
 			"add a Procfile to the root of the repository with a line as in web: ./run.sh")
 	}
-	return Result{Image: req.Tag, Procfile: said.procfile, Config: said.config, Keeps: said.keeps, Port: DefaultPort, Stack: req.Stack}, nil
+	return Result{Image: req.Tag, Procfile: said.procfile, Config: said.config, Secrets: said.secrets, Keeps: said.keeps, Port: DefaultPort, Stack: req.Stack}, nil
 }
 
 func commitOf(tag appliance.Image) *appliance.CommitSpec {
@@ -100,6 +100,7 @@ func commitOf(tag appliance.Image) *appliance.CommitSpec {
 type said struct {
 	procfile appliance.Procfile
 	config   map[string]string
+	secrets  []string
 	keeps    string
 }
 
@@ -126,6 +127,8 @@ func parseReleased(text []byte) (said, error) {
 			is.procfile[name] = value
 		case section == "config_vars:" && ok && configKey.MatchString(name):
 			is.config[name] = value
+		case section == "config_secrets:" && ok && configKey.MatchString(name):
+			is.secrets = append(is.secrets, name)
 		case section == "keeps:" && ok && layerKey.MatchString(value):
 			is.keeps = value
 		case section == "process_types:" || section == "config_vars:":

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -181,8 +182,8 @@ func TestRackAppsStartWithTheServerThatIsThere(t *testing.T) {
 
 			r, out := w.mustBuild(source(t, files), nil)
 
-			if r.Procfile["web"] != test.web || strings.Contains(out, "SECRET_KEY_BASE") != (name == "rails") {
-				t.Errorf("web = %q, want %q\n%s", r.Procfile["web"], test.web, out)
+			if r.Procfile["web"] != test.web || slices.Contains(r.Secrets, "SECRET_KEY_BASE") != (name == "rails") {
+				t.Errorf("web = %q, want %q; secrets: %q\n%s", r.Procfile["web"], test.web, r.Secrets, out)
 			}
 		})
 	}

@@ -102,9 +102,9 @@ func secret() string {
 
 // setDefaults gives the app the config that its buildpacks want at the first
 // deploy, where nobody has set another.
-func (r *run) setDefaults(ctx context.Context, wanted map[string]string) error {
+func (r *run) setDefaults(ctx context.Context, wanted map[string]string, secrets []string) error {
 	app, err := r.Store.App(ctx, r.app)
-	if err != nil || app.LiveRelease != 0 || len(wanted) == 0 {
+	if err != nil || app.LiveRelease != 0 || len(wanted)+len(secrets) == 0 {
 		return err
 	}
 	config, err := r.Store.Config(ctx, r.app)
@@ -123,6 +123,11 @@ func (r *run) setDefaults(ctx context.Context, wanted map[string]string) error {
 			continue
 		}
 		set[key] = value
+	}
+	for _, key := range secrets {
+		if _, isSet := config[key]; !isSet {
+			set[key] = secret() + secret()
+		}
 	}
 	if len(set) == 0 {
 		return nil

@@ -83,7 +83,7 @@ func (r *run) build(ctx context.Context, source *Source) (made built, err error)
 		if result.Keeps != "" {
 			made.layer = &layer{Stack: result.Stack, Dependencies: dependencies, keeps: result.Keeps, fence: limits.Fence}
 		}
-		return r.setDefaults(ctx, result.Config)
+		return r.setDefaults(ctx, result.Config, result.Secrets)
 	})
 	return made, err
 }

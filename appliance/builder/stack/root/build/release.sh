@@ -75,7 +75,7 @@ procfile_types() {
 # the last buildpack that has any, and what the Procfile says, also one that a
 # buildpack wrote, goes before.
 release() {
-	local -A types=() config=()
+	local -A types=() config=() secrets=()
 	local i shown said found own='' listed key value status
 	for i in "${!dirs[@]}"; do
 		[[ -f ${dirs[i]}/bin/release ]] || continue
@@ -90,6 +90,9 @@ release() {
 		while read -r key value; do
 			[[ ! $key =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]] || config[$key]=$value
 		done < <(mapping config_vars "$said")
+		while read -r key value; do
+			[[ ! $key =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]] || secrets[$key]=$value
+		done < <(mapping config_secrets "$said")
 	done
 	[[ ! -f $build/Procfile ]] || own=$(procfile_types "$build/Procfile") || {
 		printf '%s\n' "$own"
@@ -103,6 +106,8 @@ release() {
 		printf -- '---\n'
 		((!${#config[@]})) || printf 'config_vars:\n'
 		for key in "${!config[@]}"; do printf "  %s: '%s'\n" "$key" "${config[$key]//\'/\'\'}"; done
+		((!${#secrets[@]})) || printf 'config_secrets:\n'
+		for key in "${!secrets[@]}"; do printf "  %s: '%s'\n" "$key" "${secrets[$key]//\'/\'\'}"; done
 		[[ ! -f $packs/keeps ]] || printf "keeps:\n  modules: '%s'\n" "$(<"$packs/keeps")"
 		printf 'process_types:\n'
 		for key in "${!types[@]}"; do printf "  %s: '%s'\n" "$key" "${types[$key]//\'/\'\'}"; done

@@ -116,13 +116,10 @@ func (x *exchange) passBody(res *http.Response) error {
 	buf := newMoving()
 	defer buf.free()
 	for {
-		b := buf.b
-		n, err := res.Body.Read(b)
+		n, err := res.Body.Read(buf.b)
 		x.moved.Add(1)
-		if n > 0 {
-			if _, err := x.w.Write(b[:n]); err != nil {
-				return err
-			}
+		if err := x.passPiece(buf.b[:n], err == nil); err != nil {
+			return err
 		}
 		if err != nil {
 			if err == io.EOF {
@@ -133,11 +130,31 @@ func (x *exchange) passBody(res *http.Response) error {
 			}
 			return err
 		}
+		buf.fit(n)
+	}
+}
+
+// passPiece passes on what has been read at once, a little at a time: the
+// nearest cache holds that while it is encrypted, and a visitor who takes it
+// slowly is seen to take it. The last piece of all goes with what ends the body.
+func (x *exchange) passPiece(b []byte, more bool) error {
+	for len(b) > 0 {
+		n := min(len(b), copySize)
+		if _, err := x.w.Write(b[:n]); err != nil {
+			return err
+		}
+		if b = b[n:]; len(b) == 0 {
+			break
+		}
 		if err := x.flush(); err != nil {
 			return err
 		}
-		buf.fit(n)
+		x.moved.Add(1)
 	}
+	if !more {
+		return nil
+	}
+	return x.flush()
 }
 
 func (x *exchange) flush() error {

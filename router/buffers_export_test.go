@@ -1,0 +1,5 @@
+package router
+
+const MostWide = mostWide
+
+func WideTaken() int { return int(wides.taken.Load()) }

@@ -53,7 +53,10 @@ type Engine interface {
 	// also what has ended and was not removed.
 	Processes(ctx context.Context, app AppName) ([]Process, error)
 
-	// Logs copies a process's output, both streams, to w.
+	// Logs copies a process's output, both streams, to w. With timestamps, each
+	// write is one message: a time of 30 characters, as in
+	// "2006-01-02T15:04:05.000000000Z", a space, and a line with its end, or a
+	// piece of a very long line without one. Following ends with the process.
 	Logs(ctx context.Context, id string, opts LogOptions, w io.Writer) error
 
 	// Listening returns the addresses that a process listens on inside its
@@ -240,4 +243,11 @@ type LogOptions struct {
 	Follow     bool
 	Tail       int // the last so many lines; all if 0
 	Timestamps bool
+	Since      time.Time // nothing from before; all if zero
+	Err        io.Writer // what the process prints to stderr goes there; to w if nil
 }
+
+// A Stopping is told of a process as it is before Stop asks it to finish, and
+// says what is to be done when it has ended: it is removed only after that.
+// Engines have it as a field, for what Docker forgets with a container.
+type Stopping func(ctx context.Context, p Process) (ended func())

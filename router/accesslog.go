@@ -1,14 +1,16 @@
 package router
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/berthhq/berth/router/shelf"
 )
 
 // An AccessLog keeps a line of every exchange, in files of its own for each
@@ -35,11 +37,11 @@ type AccessLog struct {
 
 	writing sync.Mutex // guards the fields below
 	spare   *batch
-	shelf   shelf
+	shelf   shelf.Shelf
+	failed  error // the last thing that went wrong
 	line    []byte
 	told    uint64 // how much of dropped has been told
 	toldAt  time.Time
-	changed chan struct{} // closed when something was written
 }
 
 // The most that a batch holds: about 3 MB, or a tenth of a second of what two
@@ -64,24 +66,14 @@ func (l *AccessLog) init() {
 	l.once.Do(func() {
 		l.wake, l.plenty = make(chan struct{}, 1), make(chan struct{}, 1)
 		l.batch, l.spare = new(batch), new(batch)
-		l.changed = make(chan struct{})
-		l.shelf = shelf{
-			dir:        l.Dir,
-			maxPart:    orDefault(l.MaxPart, 4<<20),
-			maxService: orDefault(l.MaxService, 64<<20),
-			maxTotal:   orDefault(l.MaxTotal, 1<<30),
-		}
+		maxService, maxTotal := cmp.Or(l.MaxService, 64<<20), cmp.Or(l.MaxTotal, 1<<30)
+		l.shelf.Dir, l.shelf.MaxPart = l.Dir, cmp.Or(l.MaxPart, 4<<20)
+		l.shelf.Max = func(string) int64 { return maxService }
+		l.shelf.MaxTotal = func() int64 { return maxTotal }
 		if l.Log == nil {
 			l.Log = slog.New(slog.DiscardHandler)
 		}
 	})
-}
-
-func orDefault(n, otherwise int64) int64 {
-	if n == 0 {
-		return otherwise
-	}
-	return n
 }
 
 // add leaves a record for Run, or drops it.
@@ -145,7 +137,7 @@ func (l *AccessLog) close() {
 	l.flush()
 	l.writing.Lock()
 	defer l.writing.Unlock()
-	l.shelf.closeAll()
+	l.shelf.Close()
 }
 
 // flush writes what there is, and returns how many records that were.
@@ -160,8 +152,6 @@ func (l *AccessLog) flush() int {
 	n := len(b.records)
 	if n > 0 {
 		l.write(b)
-		close(l.changed)
-		l.changed = make(chan struct{})
 	}
 	l.spare = b.emptied()
 	l.tell()
@@ -210,9 +200,9 @@ func (l *AccessLog) writeOf(records []record, text []byte) {
 		if len(l.line) < chunk && i < len(records)-1 {
 			continue
 		}
-		if err := l.shelf.write(records[i].service, l.line); err != nil {
+		if err := l.shelf.Write(records[i].service, l.line); err != nil {
 			l.dropped.Add(uint64(n))
-			l.shelf.failed = err
+			l.failed = err
 		}
 		l.line, n = l.line[:0], 0
 	}
@@ -227,37 +217,23 @@ func (l *AccessLog) tell() {
 		return
 	}
 	why := "more requests than can be written"
-	if l.shelf.failed != nil {
-		why = l.shelf.failed.Error()
+	if l.failed != nil {
+		why = l.failed.Error()
 	}
 	l.Log.Warn("access log: records were dropped", "records", n-l.told, "err", why)
-	l.told, l.toldAt, l.shelf.failed = n, time.Now(), nil
+	l.told, l.toldAt, l.failed = n, time.Now(), nil
 }
 
 // Compress compresses one file that is not written any more, and reports whether
 // there was one.
 // It is for calm moments: in a flood, the time belongs to requests.
 func (l *AccessLog) Compress() bool {
-	l.writing.Lock()
-	old, ok := l.shelf.uncompressed()
-	l.writing.Unlock()
-	if !ok {
-		return false
-	}
-	size, err := old.compress(l.Dir)
-	l.writing.Lock()
-	defer l.writing.Unlock()
-	if err == nil {
-		// Whoever reads looks at the names with this lock held, and finds the
-		// one file or the other.
-		err = old.replace(l.Dir)
-	}
+	l.init()
+	was, err := l.shelf.Compress()
 	if err != nil {
-		l.Log.Warn("access log: compress", "service", old.service, "err", err)
-		return true
+		l.Log.Warn("access log", "err", err)
 	}
-	l.shelf.total += size - old.size
-	return true
+	return was
 }
 
 // Forget removes what is kept of a service.
@@ -269,10 +245,5 @@ func (l *AccessLog) Forget(service string) error {
 	l.flush()
 	l.writing.Lock()
 	defer l.writing.Unlock()
-	return l.shelf.forget(service)
-}
-
-// isDirName reports whether a service's name can name its directory.
-func isDirName(name string) bool {
-	return filepath.IsLocal(name) && name != "." && !strings.ContainsAny(name, `/\`)
+	return l.shelf.Forget(service)
 }

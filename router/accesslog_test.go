@@ -313,7 +313,7 @@ func TestLinesAreReadAcrossPartsCompressedOrNot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	packed := slices.ContainsFunc(names, func(e fs.DirEntry) bool { return strings.HasSuffix(e.Name(), ".gz") })
+	packed := slices.ContainsFunc(names, func(e fs.DirEntry) bool { return strings.HasSuffix(e.Name(), ".zst") })
 	if plain := slices.ContainsFunc(names, func(e fs.DirEntry) bool { return strings.HasSuffix(e.Name(), ".log") }); !packed || !plain || len(names) < 5 {
 		t.Fatalf("files = %v: want both kinds", names)
 	}

@@ -22,6 +22,9 @@ type Engine struct {
 	// Memory is how many bytes one container may use; 0 for no limit.
 	Memory int64
 
+	// Stopping, if set, is told of what Stop ends.
+	Stopping appliance.Stopping
+
 	docker   *client.Client
 	instance string
 

@@ -44,16 +44,23 @@ func (e *Engine) Keep(ctx context.Context, ids ...string) error {
 func (e *Engine) Stop(ctx context.Context, grace time.Duration, ids ...string) error {
 	seconds := int(math.Ceil(grace.Seconds()))
 	return e.each(ids, func(id string) error {
-		_, err := e.inspect(ctx, id)
+		c, err := e.inspect(ctx, id)
 		if errors.Is(err, appliance.ErrNotFound) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
+		ended := func() {}
+		if e.Stopping != nil && c.Config.Labels[labelKind] == kindProcess {
+			p := e.process(c)
+			p.OOM = !p.Running && e.outOfMemory(ctx, c, 0)
+			ended = e.Stopping(ctx, p)
+		}
 		// When this fails, for whatever reason, removing by force is still
 		// right, and says what is wrong if that fails too.
 		_ = e.docker.ContainerStop(ctx, id, container.StopOptions{Timeout: &seconds})
+		ended()
 		return e.remove(ctx, id)
 	})
 }

@@ -33,6 +33,9 @@ type Fake struct {
 	// Committing is still done here.
 	Program func(ctx context.Context, spec appliance.RunSpec) (appliance.RunResult, error)
 
+	// Stopping, if set, is told of what Stop ends.
+	Stopping appliance.Stopping
+
 	// mu guards what follows.
 	mu        sync.Mutex
 	images    map[appliance.Image]*fakeImage
@@ -277,7 +280,7 @@ func (f *Fake) Destroy(ctx context.Context, app appliance.AppName) error {
 		return err
 	}
 	for _, p := range processes {
-		f.remove(p.ID, 0)
+		f.remove(ctx, p.ID, 0)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

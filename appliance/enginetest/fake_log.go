@@ -1,8 +1,11 @@
 package enginetest
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -13,22 +16,34 @@ import (
 // A fakeLog keeps what a process says, line by line.
 type fakeLog struct {
 	mu      sync.Mutex
-	lines   []string // each with its time before it
+	lines   []fakeLine
 	ended   bool
 	changed chan struct{} // closed at the next change, if somebody waits
 }
 
-func (l *fakeLog) Write(p []byte) (int, error) {
+type fakeLine struct {
+	at   time.Time
+	text string
+	errs bool // it was printed to stderr
+}
+
+func (l *fakeLog) Write(p []byte) (int, error) { return l.add(p, false) }
+
+func (l *fakeLog) add(p []byte, errs bool) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ended = false // it has been started again
-	now := time.Now().Format(time.RFC3339Nano)
 	for line := range strings.Lines(string(p)) {
-		l.lines = append(l.lines, now+" "+line)
+		l.lines = append(l.lines, fakeLine{time.Now().UTC(), line, errs})
 	}
 	l.wake()
 	return len(p), nil
 }
+
+// An errs is stderr of a process.
+type errs struct{ *fakeLog }
+
+func (e errs) Write(p []byte) (int, error) { return e.add(p, true) }
 
 // close says that the process has ended.
 func (l *fakeLog) close() {
@@ -47,7 +62,7 @@ func (l *fakeLog) wake() {
 
 // after returns the lines from the nth on, and a channel that is closed when
 // there are more; nil if there will be none.
-func (l *fakeLog) after(n int) ([]string, <-chan struct{}) {
+func (l *fakeLog) after(n int) ([]fakeLine, <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ended {
@@ -62,15 +77,17 @@ func (l *fakeLog) after(n int) ([]string, <-chan struct{}) {
 func (l *fakeLog) copy(ctx context.Context, opts appliance.LogOptions, w io.Writer) error {
 	lines, more := l.after(0)
 	n := len(lines)
+	if i := slices.IndexFunc(lines, func(line fakeLine) bool { return !line.at.Before(opts.Since) }); i >= 0 {
+		lines = lines[i:]
+	} else {
+		lines = nil
+	}
 	if opts.Tail > 0 {
-		lines = lines[max(0, n-opts.Tail):]
+		lines = lines[max(0, len(lines)-opts.Tail):]
 	}
 	for {
 		for _, line := range lines {
-			if !opts.Timestamps {
-				_, line, _ = strings.Cut(line, " ")
-			}
-			if _, err := io.WriteString(w, line); err != nil {
+			if err := line.copy(opts, w); err != nil {
 				return err
 			}
 		}
@@ -85,4 +102,17 @@ func (l *fakeLog) copy(ctx context.Context, opts appliance.LogOptions, w io.Writ
 		lines, more = l.after(n)
 		n += len(lines)
 	}
+}
+
+func (l fakeLine) copy(opts appliance.LogOptions, w io.Writer) error {
+	var text bytes.Buffer
+	if opts.Timestamps {
+		text.WriteString(l.at.Format("2006-01-02T15:04:05.000000000Z "))
+	}
+	text.WriteString(l.text)
+	if l.errs {
+		w = cmp.Or(opts.Err, w)
+	}
+	_, err := w.Write(text.Bytes())
+	return err
 }

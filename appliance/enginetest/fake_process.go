@@ -175,7 +175,7 @@ func (p *fakeProcess) run(ctx context.Context) int {
 	}
 	return simulate(ctx, simulation{
 		args: command, env: merge(p.image.env, p.spec.Env), container: p.container,
-		out: &p.log, told: p.told, exits: p.exits, listens: p.listens,
+		out: &p.log, errs: errs{&p.log}, told: p.told, exits: p.exits, listens: p.listens,
 	})
 }
 
@@ -233,20 +233,28 @@ func (f *Fake) Stop(ctx context.Context, grace time.Duration, ids ...string) err
 		if err := f.call("Stop", f.describe(id)); err != nil {
 			return err
 		}
-		all.Go(func() { f.remove(id, grace) })
+		all.Go(func() { f.remove(ctx, id, grace) })
 	}
 	return nil
 }
 
 // remove ends a process and forgets it. One that is gone is no error.
-func (f *Fake) remove(id string, grace time.Duration) {
+func (f *Fake) remove(ctx context.Context, id string, grace time.Duration) {
 	f.mu.Lock()
 	p := f.find(id)
+	ended := func() {}
+	if p != nil && f.Stopping != nil {
+		now := p.Process
+		f.mu.Unlock()
+		ended = f.Stopping(ctx, now)
+		f.mu.Lock()
+	}
 	f.mu.Unlock()
 	if p == nil {
 		return
 	}
 	p.end(grace)
+	ended()
 	f.mu.Lock()
 	f.processes = slices.DeleteFunc(f.processes, func(q *fakeProcess) bool { return q == p })
 	f.mu.Unlock()

@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ type simulation struct {
 	container *container
 	stdin     io.Reader
 	out       io.Writer
+	errs      io.Writer       // stderr; out if nil
 	told      <-chan struct{} // it is told to finish
 	exits     <-chan int      // it ends by itself
 	listens   func(netip.AddrPort)
@@ -37,8 +39,8 @@ func simulate(ctx context.Context, s simulation) (status int) {
 	}
 	switch mode {
 	case "say":
-		for _, line := range args[1:] {
-			fmt.Fprintln(s.out, line)
+		for i, line := range args[1:] {
+			fmt.Fprintln([]io.Writer{s.out, cmp.Or(s.errs, s.out)}[i%2], line)
 		}
 		status, _ = strconv.Atoi(args[0])
 	case "env":

@@ -294,6 +294,20 @@ var processPromises = []promise{
 		if _, err := time.Parse(time.RFC3339Nano, stamp); err != nil {
 			w.Errorf("line with time = %q: %v", stamped, err)
 		}
+		var errs strings.Builder
+		out := w.logs(p.ID, appliance.LogOptions{Timestamps: true, Err: &errs})
+		if strings.Count(out, "\n") != 2 || !strings.HasSuffix(errs.String(), "two\n") {
+			w.Errorf("stdout has %q, stderr %q, want that two is in the second", out, errs.String())
+		}
+		_, newest, _ := strings.Cut(out, "\n")
+		newest = max(newest, errs.String())
+		since, err := time.Parse(time.RFC3339Nano, newest[:30])
+		if err != nil {
+			w.Fatal(err)
+		}
+		if got := w.logs(p.ID, appliance.LogOptions{Timestamps: true, Since: since}); got != newest {
+			w.Errorf("since %s there is %q, want %q", newest[:30], got, newest)
+		}
 		if err := w.e.Logs(w.Context(), "gone", appliance.LogOptions{}, io.Discard); !errors.Is(err, appliance.ErrNotFound) {
 			w.Errorf("logs of nothing = %v, want ErrNotFound", err)
 		}

@@ -12,10 +12,10 @@ import (
 // floors lists the packages from the ground up. A package imports only what
 // stands on a lower floor.
 var floors = [][]string{
-	{"router/wire"},
+	{"router/shelf", "router/wire"},
 	{"router/http2"},
 	{"appliance", "appliance/await", "appliance/progress", "appliance/static", "router", "tls"},
-	{"db", "tls/acmetest", "appliance/builder", "appliance/docker", "appliance/enginetest", "appliance/git"},
+	{"db", "tls/acmetest", "appliance/builder", "appliance/docker", "appliance/enginetest", "appliance/git", "appliance/logs"},
 	{"appliance/pipeline", "tls/acmetest/acmeserver"},
 	{"appliance/command"},
 	{"appliance/gateway"},

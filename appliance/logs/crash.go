@@ -1,0 +1,91 @@
+package logs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/router/shelf"
+)
+
+// What is kept of the end of a run, beside all else: lines, and bytes of them.
+const (
+	crashLines = 100
+	crashBytes = 32 << 10
+)
+
+// crashed notes, once, that a run has ended by itself, and keeps its last
+// lines.
+func (f *follower) crashed(ctx context.Context, now appliance.Process) {
+	if f.judged.Equal(f.began) {
+		return
+	}
+	f.judged = f.began
+	text := "Process exited"
+	switch {
+	case now.OOM:
+		text = "Process was killed: out of memory"
+	case !now.Running:
+		text = fmt.Sprintf("Process exited with status %d", now.ExitStatus)
+	}
+	if now.Restarting || now.Running {
+		text += ", and is started again"
+	}
+	line := appliance.LogLine{At: time.Now(), Process: f.name, Release: f.process.Release, Stream: appliance.Remark, Text: text}
+	if err := f.Archive.keepCrash(ctx, f.process, f.began, line); err != nil {
+		f.Log.WarnContext(ctx, "keep the last lines of a crash", "app", f.process.App, "process", f.name, "err", err)
+	}
+}
+
+// keepCrash says how a run has ended, and copies its last lines to where they
+// stay.
+func (a *Archive) keepCrash(ctx context.Context, p appliance.Process, since time.Time, end appliance.LogLine) error {
+	if err := a.flushNow(p.App); err != nil {
+		return err
+	}
+	began := since.UTC().Format(timeForm)
+	if told, err := a.told(ctx, end, p.App, began); err != nil || told {
+		return err
+	}
+	var last [][]byte
+	size := 0
+	// It looks no further back than what this one run can have left.
+	least, err := a.shelf.Since(string(p.App), since)
+	if err != nil {
+		return err
+	}
+	err = a.shelf.Back(ctx, string(p.App), func(line []byte, at shelf.Place) bool {
+		r, ok := parse(line)
+		if ok && string(r.source()[:len(r.source())-1]) == short(p.ID) && string(r.at) >= began {
+			last = append(last, append(slices.Clone(line), '\n'))
+			size += len(line)
+		}
+		return len(last) < crashLines && size < crashBytes && !at.Before(least)
+	})
+	if err != nil {
+		return err
+	}
+	slices.Reverse(last)
+	prefix := fmt.Sprintf("%s v%d -%c", end.Process, end.Release, end.Stream)
+	record := appendRecord(slices.Concat(last...), end.At.UTC().AppendFormat(nil, timeForm), []byte(prefix), []byte(end.Text))
+	return errors.Join(a.crashes.Write(string(p.App), record), a.Add(p.App, end))
+}
+
+// told reports whether the end of a run that began then was noted already, as
+// by the daemon before this one.
+func (a *Archive) told(ctx context.Context, end appliance.LogLine, app appliance.AppName, began string) (told bool, err error) {
+	err = a.crashes.Back(ctx, string(app), func(line []byte, _ shelf.Place) bool {
+		r, ok := parse(line)
+		if ok && r.stream() == appliance.Remark {
+			if string(r.at) <= began {
+				return false
+			}
+			told = told || string(r.process()) == end.Process && r.release() == end.Release
+		}
+		return !told
+	})
+	return told, err
+}

@@ -1,0 +1,278 @@
+package logs
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/berthhq/berth/appliance"
+)
+
+// A follower takes what one process prints, for as long as its container is
+// there.
+type follower struct {
+	*Collector
+	process appliance.Process // as it was when it was seen first
+	name    string            // "web.1"
+	book    *book
+	streams [2]*stream
+	again   chan struct{} // has a value when the process may run again
+	cancel  func()        // nil if it has no goroutine
+	done    chan struct{}
+
+	began    time.Time // the run that is followed
+	restarts int       // before it
+	judged   time.Time // the beginning of the run whose end has been told
+
+	rate
+}
+
+func newFollower(c *Collector, p appliance.Process) *follower {
+	f := &follower{Collector: c, process: p, name: fmt.Sprintf("%s.%d", p.Type, p.Index), book: c.Archive.book(p.App), again: make(chan struct{}, 1)}
+	f.began, f.restarts = p.Started, p.Restarts
+	f.rate.follower, f.rate.most = f, cmp.Or(c.MaxRate, defaultRate)
+	for i, of := range []appliance.LogStream{appliance.Stdout, appliance.Stderr} {
+		source := short(p.ID) + string(of)
+		f.streams[i] = &stream{follower: f, source: source, prefix: fmt.Appendf(nil, "%s v%d %s", f.name, p.Release, source)}
+	}
+	return f
+}
+
+// poke has a follower that waits look at its process again.
+func (f *follower) poke() {
+	select {
+	case f.again <- struct{}{}:
+	default: // it has been given already
+	}
+}
+
+// run follows the process until its container is gone, or ctx is done.
+func (f *follower) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := f.read(ctx, true)
+		if ctx.Err() == nil && err == nil {
+			err = f.read(ctx, false) // what following may have missed when it ended
+		}
+		if errors.Is(err, appliance.ErrNotFound) || ctx.Err() != nil {
+			return
+		}
+		now, err := f.await(ctx, err)
+		if err != nil {
+			return
+		}
+		f.began, f.restarts = now.Started, now.Restarts
+	}
+}
+
+// await returns the process when it runs, or when it is to be read again after
+// a failure. It tells of the end of a run.
+func (f *follower) await(ctx context.Context, failed error) (appliance.Process, error) {
+	if failed != nil {
+		f.Log.WarnContext(ctx, "collect logs", "app", f.process.App, "process", f.name, "err", failed)
+	}
+	for {
+		wait := time.After(time.Hour)
+		processes, err := f.Engine.Processes(ctx, f.process.App)
+		i := slices.IndexFunc(processes, func(p appliance.Process) bool { return p.ID == f.process.ID })
+		switch {
+		case err != nil:
+			wait = time.After(retryEvery)
+		case i < 0:
+			return f.process, appliance.ErrNotFound
+		default:
+			f.judge(ctx, processes[i])
+			if processes[i].Running || failed != nil {
+				if failed != nil || processes[i].Started.Equal(f.began) {
+					pause(ctx, retryEvery) // it is the engine that has a bad moment
+				}
+				return processes[i], ctx.Err()
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return f.process, ctx.Err()
+		case <-f.again:
+		case <-wait:
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// judge tells whether the run has ended by itself.
+func (f *follower) judge(ctx context.Context, now appliance.Process) {
+	if f.isStopping(now.ID) {
+		return
+	}
+	if now.Restarting || !now.Running || now.Restarts > f.restarts {
+		f.crashed(ctx, now)
+	}
+}
+
+// read takes what the process has printed since it was read last, and, with
+// follow, what it prints until it ends.
+func (f *follower) read(ctx context.Context, follow bool) error {
+	var since time.Time
+	for i, s := range f.streams {
+		at, err := f.Archive.reached(f.book, s.source)
+		if err != nil {
+			return err
+		}
+		s.begin(at)
+		reached, _ := time.Parse(timeForm, at.At) // the zero time for none
+		if i == 0 || reached.Before(since) {
+			since = reached
+		}
+	}
+	err := f.Engine.Logs(ctx, f.process.ID, appliance.LogOptions{Follow: follow, Timestamps: true, Since: since, Err: f.streams[1]}, f.streams[0])
+	for _, s := range f.streams {
+		err = errors.Join(err, s.end())
+	}
+	return err
+}
+
+// A stream takes one of the two streams of a process, message by message.
+type stream struct {
+	*follower
+	source string
+	prefix []byte
+
+	from mark   // what has been taken before
+	old  bool   // the messages that come may have been
+	part []byte // of a line that goes on: its time and its text
+}
+
+// maxText is how much of a line is one record, in bytes.
+const maxText = 64 << 10
+
+// begin has the stream pass over what has been taken.
+func (s *stream) begin(from mark) {
+	s.from, s.old, s.part = from, from.At != "", s.part[:0]
+}
+
+// Write takes a message.
+func (s *stream) Write(message []byte) (int, error) {
+	n := len(message)
+	if n <= len(timeForm) || message[len(timeForm)] != ' ' {
+		return n, nil // of no engine that we know
+	}
+	line, whole := bytes.CutSuffix(message, []byte("\n"))
+	if len(s.part) > 0 {
+		line = append(s.part, line[len(timeForm)+1:]...)
+		s.part = line
+	}
+	if !whole && len(line) < maxText {
+		if len(s.part) == 0 {
+			s.part = append(s.part, line...)
+		}
+		return n, nil
+	}
+	err := s.take(line[:len(timeForm)], line[len(timeForm)+1:])
+	s.part = s.part[:0]
+	return n, err
+}
+
+// end takes a line that has no end.
+func (s *stream) end() error {
+	if len(s.part) == 0 {
+		return nil
+	}
+	part := s.part
+	s.part = nil
+	return s.take(part[:len(timeForm)], part[len(timeForm)+1:])
+}
+
+// take takes a line.
+func (s *stream) take(at, text []byte) error {
+	if s.old {
+		switch c := bytes.Compare(at, []byte(s.from.At)); {
+		case c < 0:
+			return nil
+		case c == 0 && s.from.Same > 0:
+			s.from.Same--
+			return nil
+		}
+		s.old = false
+	}
+	if !s.allows(at, len(text)) {
+		return nil
+	}
+	return s.Archive.add(s.book, at, s.prefix, text)
+}
+
+// What a process may print in a second: lines, and bytes of them. It is more
+// than is good for anybody.
+const (
+	defaultRate = 100_000
+	maxBytes    = 32 << 20
+)
+
+// A rate counts what a process prints, by the times of its lines, so that what
+// is read late counts for the second in which it was printed.
+type rate struct {
+	follower *follower
+	most     int
+
+	counting sync.Mutex // guards the fields below
+	second   [len("2006-01-02T15:04:05")]byte
+	lines    int
+	bytes    int
+	left     int // out, since it was told
+	leftAt   []byte
+}
+
+// allows reports whether a line is to be kept, and counts it.
+func (r *rate) allows(at []byte, size int) bool {
+	r.counting.Lock()
+	defer r.counting.Unlock()
+	if string(r.second[:]) != string(at[:len(r.second)]) {
+		copy(r.second[:], at)
+		r.lines, r.bytes = 0, 0
+	}
+	r.lines++
+	r.bytes += size
+	if r.lines <= r.most && r.bytes <= maxBytes {
+		return true
+	}
+	if r.left++; r.left == 1 {
+		// Who follows is told while it happens.
+		time.AfterFunc(time.Second, r.tell)
+	}
+	r.leftAt = append(r.leftAt[:0], at...)
+	return false
+}
+
+// tell has the archive say how much was left out.
+func (r *rate) tell() {
+	r.counting.Lock()
+	n, at := r.left, slices.Clone(r.leftAt)
+	r.left = 0
+	r.counting.Unlock()
+	f := r.follower
+	text := fmt.Sprintf("… %s lines were left out: %s printed more than %s, or %d MB, per second", thousands(n), f.name, thousands(r.most), maxBytes>>20)
+	when, err := time.Parse(timeForm, string(at))
+	if err != nil {
+		return // of no engine that we know
+	}
+	// If that cannot be written either, people hear of that.
+	_ = f.Archive.Add(f.process.App, appliance.LogLine{At: when, Process: f.name, Release: f.process.Release, Stream: appliance.Remark, Text: text})
+}
+
+// thousands writes a number as 12,345.
+func thousands(n int) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}

@@ -31,6 +31,22 @@ func (s *Store) AppSetting(ctx context.Context, app appliance.AppName, name stri
 	return value, noRows(err, nil)
 }
 
+// AppSettings returns a setting of all apps that have it.
+func (s *Store) AppSettings(ctx context.Context, name string) (map[appliance.AppName]string, error) {
+	type setting struct {
+		app   appliance.AppName
+		value string
+	}
+	list, err := query(ctx, s, func(rows *sql.Rows) (v setting, err error) {
+		return v, rows.Scan(&v.app, &v.value)
+	}, `SELECT app, value FROM app_settings WHERE name = ?`, name)
+	values := map[appliance.AppName]string{}
+	for _, v := range list {
+		values[v.app] = v.value
+	}
+	return values, err
+}
+
 // SetApp changes a setting of an app; "" takes it back.
 func (s *Store) SetApp(ctx context.Context, app appliance.AppName, name, value string) error {
 	return setApp(ctx, s.db, app, name, value)

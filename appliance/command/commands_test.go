@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/await"
 	"github.com/berthhq/berth/appliance/pipeline"
 )
 
@@ -178,7 +179,11 @@ func TestLogsNameTheProcessOfEachLine(t *testing.T) {
 	w.ok("ps:scale", "blog", "web=2")
 	w.deploy("blog", "")
 
-	out := w.ok("logs", "blog")
+	var out string
+	await.That(t, "both have printed a line", func() bool {
+		out = w.ok("logs", "blog")
+		return strings.Count(out, "\n") == 2
+	})
 
 	line := regexp.MustCompile(`^\d{4}-\d\d-\d\dT[0-9:.]+Z app\[web\.[12]\]: listening on \[::\]:5000$`)
 	lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")

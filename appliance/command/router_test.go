@@ -365,7 +365,7 @@ func TestLogsOfTheRouterAreShown(t *testing.T) {
 			t.Errorf("%q is no JSON", line)
 		}
 	}
-	for _, line := range []string{"logs blog --router -p web", "logs blog --format json", "logs blog --router --format xml", "logs blog --router -n -1"} {
+	for _, line := range []string{"logs blog --router -p web", "logs blog --router --grep x", "logs blog --format xml", "logs blog --router --format xml", "logs blog --router -n -1"} {
 		if r := w.run(ada, strings.Fields(line)...); !errors.Is(r.err, command.ErrUsage) {
 			t.Errorf("%s: %v, want ErrUsage", line, r.err)
 		}

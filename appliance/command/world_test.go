@@ -2,6 +2,7 @@ package command_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/crypto/ssh"
@@ -21,6 +23,7 @@ import (
 	"github.com/berthhq/berth/appliance/command"
 	"github.com/berthhq/berth/appliance/enginetest"
 	"github.com/berthhq/berth/appliance/git"
+	"github.com/berthhq/berth/appliance/logs"
 	"github.com/berthhq/berth/appliance/pipeline"
 	"github.com/berthhq/berth/db"
 	"github.com/berthhq/berth/router"
@@ -61,9 +64,10 @@ func newWorld(t *testing.T) *world {
 	w.must(err)
 	w.Pipeline = &pipeline.Pipeline{
 		Store: store, Repos: git.Repos{Dir: filepath.Join(w.dir, "git")}, Builders: []builder.Builder{builder.Dockerfile{}},
-		Stack: builder.Stack{Instance: "berth-test"}, Engine: w.engine, Router: routes, Certificates: certificates, Instance: "berth-test", Temp: filepath.Join(w.dir, "tmp"),
+		Stack: builder.Stack{Instance: "berth-test"}, Engine: w.engine, Logs: &logs.Archive{Dir: filepath.Join(w.dir, "logs")}, Router: routes, Certificates: certificates, Instance: "berth-test", Temp: filepath.Join(w.dir, "tmp"),
 		Log: slog.New(slog.DiscardHandler),
 	}
+	w.collect()
 	t.Cleanup(func() {
 		w.Wait()
 		certificates.Close()
@@ -95,6 +99,22 @@ func (w *world) grant() {
 	} {
 		w.must(w.Store.Grant(w.t.Context(), g))
 	}
+}
+
+// collect has what processes print be collected until the test ends.
+func (w *world) collect() {
+	log := slog.New(slog.DiscardHandler)
+	collector := &logs.Collector{Archive: w.Logs, Engine: w.engine, Log: log}
+	w.engine.Stopping = collector.Stopping
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = w.Logs.Run(ctx) })
+	running.Go(func() { _ = collector.Run(ctx) })
+	running.Go(func() { _ = w.engine.Watch(ctx, collector.Changed) })
+	w.t.Cleanup(func() {
+		cancel()
+		running.Wait()
+	})
 }
 
 func publicKey(t *testing.T) ssh.PublicKey {
@@ -189,7 +209,7 @@ func args(c command.Command) []string {
 			"<repository>": "https://127.0.0.1:1/app.git", "<git-ref>": "main", "<username>": "camila", "<password>": "hunter2",
 			"<door-property>": "hsts", "<header>": "X-Key", "<text>": "hunter2", "<error>": "503", "<ip>": "192.0.2.7",
 			"<source>": "/old", "<destination>": "/new", "<status>": "302", "<visitor>": "vera", "<auth-property>": "realm", "<maintenance-property>": "retry-after",
-			"<part>": "crt", "<phase>": "build", "<option=value>": "--build-arg=SECRET=hunter2",
+			"<part>": "crt", "<log-property>": "max-size", "<phase>": "build", "<option=value>": "--build-arg=SECRET=hunter2",
 		}[word])
 	}
 	if i := slices.Index(args, ""); i >= 0 {

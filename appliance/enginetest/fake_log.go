@@ -32,7 +32,6 @@ func (l *fakeLog) Write(p []byte) (int, error) { return l.add(p, false) }
 func (l *fakeLog) add(p []byte, errs bool) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.ended = false // it has been started again
 	for line := range strings.Lines(string(p)) {
 		l.lines = append(l.lines, fakeLine{time.Now().UTC(), line, errs})
 	}
@@ -44,6 +43,13 @@ func (l *fakeLog) add(p []byte, errs bool) (int, error) {
 type errs struct{ *fakeLog }
 
 func (e errs) Write(p []byte) (int, error) { return e.add(p, true) }
+
+// open says that the process has been started again.
+func (l *fakeLog) open() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = false
+}
 
 // close says that the process has ended.
 func (l *fakeLog) close() {

@@ -113,12 +113,9 @@ func (p *fakeProcess) live(ctx context.Context, serve func()) {
 		p.Health = appliance.NoHealth
 		p.Running, p.Addr, p.listening = false, "", nil
 		p.ExitStatus, p.OOM = status, status == statusKilled && ctx.Err() == nil
-		kept := p.Kept
 		p.fake.mu.Unlock()
+		p.log.close()
 		p.fake.tell(p.App)
-		if !kept {
-			p.log.close()
-		}
 		select {
 		case <-p.told:
 			return
@@ -137,6 +134,7 @@ func (p *fakeProcess) live(ctx context.Context, serve func()) {
 		p.Restarts++
 		p.begin()
 		p.fake.mu.Unlock()
+		p.log.open()
 		p.fake.tell(p.App)
 	}
 }

@@ -104,6 +104,9 @@ func (a *Archive) boundsOf(app appliance.AppName) AppBounds { return a.Bounds().
 
 // SetBounds changes what holds. Tidy applies it to what is there.
 func (a *Archive) SetBounds(b Bounds) {
+	if a == nil {
+		return
+	}
 	a.init()
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -216,6 +219,9 @@ func (a *Archive) soil(b *book) {
 
 // Add keeps lines that no engine has, such as those of a script.
 func (a *Archive) Add(app appliance.AppName, lines ...appliance.LogLine) error {
+	if a == nil {
+		return nil
+	}
 	b := a.book(app)
 	for _, l := range lines {
 		prefix := fmt.Sprintf("%s v%d -%c", l.Process, l.Release, l.Stream)

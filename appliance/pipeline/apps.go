@@ -21,9 +21,9 @@ func (p *Pipeline) Create(ctx context.Context, name appliance.AppName, provision
 	if err := p.Store.CreateApp(ctx, name, provisional); err != nil {
 		return err
 	}
-	// Requests that ended after another app of that name was destroyed are not
-	// for the owner of this one to see.
-	if err := p.Router.AccessLog.Forget(p.Service(name)); err != nil {
+	// Requests that ended after another app of that name was destroyed, and what
+	// it printed, are not for the owner of this one to see.
+	if err := errors.Join(p.Router.AccessLog.Forget(p.Service(name)), p.Logs.Forget(p.handle(name))); err != nil {
 		return err
 	}
 	if err := p.Repos.Create(ctx, name); err != nil {
@@ -132,7 +132,7 @@ func (r *run) destroy(ctx context.Context) error {
 	if _, err := r.Certificates.RemoveOwn(ctx, service); err != nil {
 		return err
 	}
-	return r.Router.AccessLog.Forget(service)
+	return errors.Join(r.Router.AccessLog.Forget(service), r.Logs.Forget(appliance.AppName(service)), r.ApplyLogBounds(ctx))
 }
 
 // Discard removes an app that came into being for a push and that nothing has

@@ -15,6 +15,7 @@ import (
 	"github.com/berthhq/berth/appliance"
 	"github.com/berthhq/berth/appliance/builder"
 	"github.com/berthhq/berth/appliance/git"
+	"github.com/berthhq/berth/appliance/logs"
 	"github.com/berthhq/berth/appliance/progress"
 	"github.com/berthhq/berth/db"
 	"github.com/berthhq/berth/router"
@@ -29,6 +30,7 @@ type Pipeline struct {
 	Builders     []builder.Builder
 	Stack        builder.Stack // what buildpacks build on, but for what settings say
 	Engine       appliance.Engine
+	Logs         *logs.Archive
 	Router       *router.Router
 	Certificates *certs.Manager
 	Preflight    certs.Preflight // what is known of this machine for checks before orders

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -85,8 +86,12 @@ func (r *run) runScript(ctx context.Context, release appliance.Release, s script
 	limited, cancel := context.WithTimeoutCause(ctx, scriptTime, errScriptTime)
 	defer cancel()
 	start := time.Now()
+	process, _, _ := strings.Cut(s.name, " ")
+	kept := r.Logs.Writer(r.handle(r.app), process, release.Version)
+	defer kept.Close()
 	spec := appliance.RunSpec{
-		App: r.app, Image: release.Image, Command: shellCommand(release, s.command), Env: environ(release.Env), Out: r.progress,
+		App: r.app, Image: release.Image, Command: shellCommand(release, s.command), Env: environ(release.Env),
+		Out: io.MultiWriter(kept, r.progress),
 	}
 	if s.commit != "" {
 		spec.Commit = &appliance.CommitSpec{Tag: s.commit}

@@ -351,6 +351,9 @@ func (in *inside) serve(ctx context.Context, doors *doors) error {
 	})
 	g.Go(func() error { return rest(watching) })
 	g.Go(func() error { return in.pipe.Attend(watching) })
+	g.Go(func() error { return in.archive.Run(watching) })
+	g.Go(func() error { return in.collector.Run(watching) })
+	g.Go(func() error { return in.engine.Watch(watching, in.collector.Changed) })
 	g.Go(func() error { return serveMetrics(watching, doors, in.metrics) })
 	g.Go(func() error {
 		return in.pipe.Engine.Watch(watching, func(app appliance.AppName) { in.pipe.Changed(watching, app) })
@@ -376,6 +379,9 @@ func (in *inside) close() error {
 	}
 	if in.engine != nil {
 		errs = append(errs, in.engine.Close())
+	}
+	if in.archive != nil {
+		errs = append(errs, in.archive.Close())
 	}
 	if in.store != nil {
 		errs = append(errs, in.store.Close())

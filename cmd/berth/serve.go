@@ -20,6 +20,7 @@ import (
 	"github.com/berthhq/berth/appliance/docker"
 	"github.com/berthhq/berth/appliance/gateway"
 	"github.com/berthhq/berth/appliance/git"
+	"github.com/berthhq/berth/appliance/logs"
 	"github.com/berthhq/berth/appliance/pipeline"
 	"github.com/berthhq/berth/db"
 	"github.com/berthhq/berth/router"
@@ -59,6 +60,8 @@ type inside struct {
 	store        *db.Store
 	engine       *docker.Engine
 	certificates *certs.Manager
+	archive      *logs.Archive
+	collector    *logs.Collector
 	pipe         *pipeline.Pipeline
 	door         *gateway.Gateway
 	metrics      *http.Server
@@ -97,6 +100,9 @@ func (d *daemon) moveIn(ctx context.Context, lock *os.File) (in *inside, err err
 	}
 	in.engine = engine
 	engine.Log = log
+	in.archive = &logs.Archive{Dir: cfg.path("log"), Log: log}
+	in.collector = &logs.Collector{Archive: in.archive, Engine: engine, Log: log}
+	engine.Stopping = in.collector.Stopping
 	switch {
 	case !cfg.ip.IsValid():
 		cfg.ip = publicIP()
@@ -123,6 +129,7 @@ func (d *daemon) moveIn(ctx context.Context, lock *os.File) (in *inside, err err
 		Builders:     []builder.Builder{pack, builder.Dockerfile{}, builder.Compose{}, builder.Buildpacks{}},
 		Stack:        builder.Stack{Instance: cfg.instance, Binary: cfg.binary, CAs: builder.DefaultCAs},
 		Engine:       d.considerate(engine),
+		Logs:         in.archive,
 		Router:       d.routes,
 		Certificates: certificates,
 		Preflight:    certs.Preflight{Addresses: publicIPs(cfg.ip), Proxied: d.routes.Proxied},
@@ -142,7 +149,7 @@ func (d *daemon) moveIn(ctx context.Context, lock *os.File) (in *inside, err err
 	if err := pipe.Repos.InstallHook(self, "--socket", cfg.socket); err != nil {
 		return in, err
 	}
-	if err := errors.Join(pipe.ApplyTrust(ctx), pipe.ApplyOrderChecks(ctx)); err != nil {
+	if err := errors.Join(pipe.ApplyTrust(ctx), pipe.ApplyOrderChecks(ctx), pipe.ApplyLogBounds(ctx)); err != nil {
 		return in, err
 	}
 	metrics := command.Metrics{Pipeline: pipe, Version: version, Started: d.started}

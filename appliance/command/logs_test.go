@@ -1,0 +1,110 @@
+package command_test
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/await"
+	"github.com/berthhq/berth/appliance/command"
+)
+
+func TestLogsOutliveADeploy(t *testing.T) {
+	w := newWorld(t)
+	w.deploy("blog", "")
+	w.deploy("blog", "")
+	w.Wait()
+	await.That(t, "both have printed", func() bool { return strings.Count(w.ok("logs", "blog", "--grep", "listening"), "\n") == 2 })
+
+	first := w.ok("logs", "blog", "--release", "v1", "-q")
+	if !strings.Contains(first, "listening on [::]:5000\n") || !strings.Contains(first, "told to finish") {
+		t.Errorf("of v1 there is %q, want all to its last words", first)
+	}
+	if got := w.ok("logs", "blog", "--release", "v2", "--ps", "web.1", "-q", "-n", "1"); got != "listening on [::]:5000\n" {
+		t.Errorf("of v2 there is %q", got)
+	}
+	var row struct {
+		At              time.Time
+		Process, Stream string
+		Text            string
+		Release         int
+	}
+	for line := range strings.Lines(w.ok("logs", "blog", "--format", "json", "-n", "1", "--since", "10m", "--release", "2")) {
+		if err := json.Unmarshal([]byte(line), &row); err != nil || row.Process != "web.1" || row.Release != 2 || row.Stream != "stdout" || row.At.IsZero() {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	if row.Text == "" {
+		t.Error("no JSON")
+	}
+}
+
+func TestLogsSayWhatIsWrongWithTheQuestion(t *testing.T) {
+	w := newWorld(t)
+	w.deploy("blog", "")
+	for line, want := range map[string]error{
+		"logs blog --since yesterday":                        appliance.ErrInvalid,
+		"logs blog --since -5m":                              appliance.ErrInvalid,
+		"logs blog --release new":                            appliance.ErrInvalid,
+		"logs blog --grep (":                                 appliance.ErrInvalid,
+		"logs blog --grep " + strings.Repeat("x", 1001):      command.ErrUsage,
+		"logs blog --router --crash":                         command.ErrUsage,
+		"logs:set blog max-size 1":                           appliance.ErrInvalid,
+		"logs:set blog retention 1m":                         appliance.ErrInvalid,
+		"logs:set blog max-total 1g":                         appliance.ErrInvalid,
+		"logs:set blog vector-sink console://?encoding=json": appliance.ErrNotFound,
+	} {
+		if r := w.run(ada, strings.Fields(line)...); !errors.Is(r.err, want) {
+			t.Errorf("%.60s: %v, want %v", line, r.err, want)
+		}
+	}
+}
+
+// Attack: who may deploy one app has the logs of the others removed, by making
+// room for their own.
+func TestOnlyAdminsGiveAnAppMoreLogsThanOthersHave(t *testing.T) {
+	w := newWorld(t)
+
+	if r := w.run(bob, "logs:set", "blog", "max-size", "1g"); !errors.Is(r.err, appliance.ErrDenied) {
+		t.Errorf("%v, want ErrDenied", r.err)
+	}
+	if r := w.run(bob, "logs:set", "blog", "max-size", "8m"); r.err != nil {
+		t.Error(r.err)
+	}
+	w.ok("logs:set", "blog", "retention", "200d")
+
+	got := w.ok("logs:report", "blog")
+	for _, want := range []string{"Logs max size:                 8m\n", "Computed logs max size:        8m\n", "Computed logs retention:       200d\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("report:\n%swant %q in it", got, want)
+		}
+	}
+	w.ok("logs:set", "blog", "max-size")
+	w.ok("logs:set", "--global", "max-size", "32m")
+	if got := w.ok("logs:report", "blog", "--format", "json"); !strings.Contains(got, `"computed-logs-max-size":"32m"`) {
+		t.Errorf("report: %s", got)
+	}
+	if got := w.ok("logs:report", "--global"); !strings.Contains(got, "Computed logs max total:       2g\n") {
+		t.Errorf("report:\n%s", got)
+	}
+}
+
+func TestTheLogOfADestroyedAppIsNotTheNextOnes(t *testing.T) {
+	w := newWorld(t)
+	w.deploy("blog", "")
+	await.That(t, "it has printed", func() bool { return w.ok("logs", "blog") != "" })
+	w.ok("logs:set", "blog", "max-size", "8m")
+
+	w.ok("apps:destroy", "blog", "--force")
+	w.ok("apps:create", "blog")
+
+	if r := w.run(ada, "logs", "blog"); r.stdout != "" || r.err == nil {
+		t.Errorf("logs of another app: %q, %v", r.stdout, r.err)
+	}
+	if got := w.ok("logs:report", "blog"); !strings.Contains(got, "Computed logs max size:        64m\n") {
+		t.Errorf("report:\n%s", got)
+	}
+}

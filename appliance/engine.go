@@ -70,7 +70,8 @@ type Engine interface {
 	Exec(ctx context.Context, id string, spec ExecSpec) (status int, err error)
 
 	// Watch calls changed with the app of every process that is made, starts,
-	// ends or gets a new address, until ctx is done, and returns nil then. It calls
+	// ends or gets a new address, and of what Pin has made that somebody else
+	// removes, until ctx is done, and returns nil then. It calls
 	// changed with "" when it may have missed something: after it has
 	// reached the engine for the first time, and again after it had lost it.
 	// changed must return quickly.
@@ -79,6 +80,13 @@ type Engine interface {
 	// Images lists the names of app's images, or of the appliance's own when
 	// app is "".
 	Images(ctx context.Context, app AppName) ([]Image, error)
+
+	// Pin keeps these images of app, and none of those that it kept before,
+	// from whoever tidies the engine up beside us and removes what nothing
+	// uses. It does not keep them from Prune. If one of them has lost only its
+	// name, it gets that back; one that is gone is left out. Nothing of it is
+	// a process.
+	Pin(ctx context.Context, app AppName, images ...Image) error
 
 	// Prune removes the app's images, or the appliance's own when app is "",
 	// but for those in keep and those that a

@@ -1,6 +1,10 @@
 package appliance
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // A Procfile maps each process type to the command that starts it.
 type Procfile map[string]string
@@ -22,11 +26,45 @@ type Release struct {
 	Procfile  Procfile
 	Services  map[string]Service // by process type: what differs from Image and Procfile; nil but for a compose file
 	AppJSON   AppJSON
-	Port      int    // what web listens on when PORT tells it nothing else
-	Reason    string // "push 3f2a1c9", "config:set PORT"
+	Port      int       // what web listens on when PORT tells it nothing else
+	Formation Formation // how many of each process type were to run when it was made
+	Reason    string    // "push 3f2a1c9", "config:set PORT", "rollback to v7"
 	Actor     string
 	CreatedAt time.Time
+	Status    ReleaseStatus
+
+	// Restores is the version that a rollback went back to; of a rollback to
+	// another rollback, the version that that one went back to. Otherwise 0.
+	Restores int
 }
+
+// Images returns what the release's processes run from.
+func (r Release) Images() []Image {
+	list := []Image{}
+	if r.Image != "" {
+		list = append(list, r.Image)
+	}
+	for _, service := range r.Services {
+		if service.Image != "" && !slices.Contains(list, service.Image) {
+			list = append(list, service.Image)
+		}
+	}
+	return list
+}
+
+// A ReleaseStatus says how the deploy of a release went.
+type ReleaseStatus string
+
+// The states of a release, in Heroku's words.
+const (
+	ReleasePending   ReleaseStatus = "pending"   // its first deploy has not ended
+	ReleaseSucceeded ReleaseStatus = "succeeded" // it has been live
+	ReleaseFailed    ReleaseStatus = "failed"    // it never was
+)
+
+// Origin is the version whose image and environment the release has: its own,
+// but for a rollback.
+func (r Release) Origin() int { return cmp.Or(r.Restores, r.Version) }
 
 // A Service says how a process type runs that is not started as the Procfile
 // says: one that a compose file describes, with an image of its own, or one

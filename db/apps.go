@@ -65,15 +65,38 @@ func (s *Store) DestroyApp(ctx context.Context, name appliance.AppName) error {
 	return affected(result, &appliance.NoAppError{App: name})
 }
 
-// GoLive records which generation should serve the app from now on. It makes
-// a provisional app a real one.
-func (s *Store) GoLive(ctx context.Context, name appliance.AppName, release int, generation appliance.Generation) error {
-	result, err := s.db.ExecContext(ctx, `
-		UPDATE apps SET live_release = ?, live_generation = ?, provisional = 0 WHERE name = ?`, release, generation, name)
-	if err != nil {
-		return err
-	}
-	return affected(result, &appliance.NoAppError{App: name})
+// A Live says what serves an app from now on.
+type Live struct {
+	App        appliance.AppName
+	Release    int
+	Generation appliance.Generation
+
+	// Set and Unset change the app's environment in the same moment: for a
+	// rollback, which brings back that of the release.
+	Set   map[string]string
+	Unset []string
+}
+
+// GoLive records which generation should serve the app from now on, and so
+// that the deploy of its release has succeeded. It makes a provisional app a
+// real one.
+func (s *Store) GoLive(ctx context.Context, l Live) error {
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		result, err := tx.ExecContext(ctx, `
+			UPDATE apps SET live_release = ?, live_generation = ?, provisional = 0 WHERE name = ?`, l.Release, l.Generation, l.App)
+		if err != nil {
+			return err
+		}
+		if err := affected(result, &appliance.NoAppError{App: l.App}); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE releases SET status = ? WHERE app = ? AND version = ?`,
+			appliance.ReleaseSucceeded, l.App, l.Release)
+		if err != nil {
+			return err
+		}
+		return changeConfig(ctx, tx, l.App, l.Set, l.Unset)
+	})
 }
 
 func app(rows *sql.Rows) (a appliance.App, err error) {

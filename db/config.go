@@ -14,25 +14,27 @@ func (s *Store) Config(ctx context.Context, name appliance.AppName) (map[string]
 
 // ChangeConfig sets and unsets keys of the app's environment, all or none.
 func (s *Store) ChangeConfig(ctx context.Context, name appliance.AppName, set map[string]string, unset []string) error {
-	err := s.tx(ctx, func(tx *sql.Tx) error {
-		for key, value := range set {
-			if _, err := tx.ExecContext(ctx, `
-				INSERT INTO config (app, key, value) VALUES (?, ?, ?)
-				ON CONFLICT (app, key) DO UPDATE SET value = excluded.value`, name, key, value); err != nil {
-				return err
-			}
-		}
-		for _, key := range unset {
-			if _, err := tx.ExecContext(ctx, `DELETE FROM config WHERE app = ? AND key = ?`, name, key); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	err := s.tx(ctx, func(tx *sql.Tx) error { return changeConfig(ctx, tx, name, set, unset) })
 	if isMissingParent(err) {
 		return &appliance.NoAppError{App: name}
 	}
 	return err
+}
+
+func changeConfig(ctx context.Context, tx *sql.Tx, name appliance.AppName, set map[string]string, unset []string) error {
+	for key, value := range set {
+		if _, err := tx.ExecContext(ctx, `
+			INSERT INTO config (app, key, value) VALUES (?, ?, ?)
+			ON CONFLICT (app, key) DO UPDATE SET value = excluded.value`, name, key, value); err != nil {
+			return err
+		}
+	}
+	for _, key := range unset {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM config WHERE app = ? AND key = ?`, name, key); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // pairs returns a table of two columns as a map.

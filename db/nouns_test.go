@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/db"
 )
 
 func TestAppsAreListedByName(t *testing.T) {
@@ -38,7 +39,7 @@ func TestGoLiveMakesAnAppARealOne(t *testing.T) {
 	w := newWorld(t)
 	w.must(w.CreateApp(t.Context(), "api", true))
 
-	w.must(w.GoLive(t.Context(), "api", 3, "v3-abc"))
+	w.must(w.GoLive(t.Context(), db.Live{App: "api", Release: 3, Generation: "v3-abc"}))
 
 	app, err := w.App(t.Context(), "api")
 	if err != nil || app.Provisional || app.LiveRelease != 3 || app.Live != "v3-abc" {
@@ -81,7 +82,7 @@ func TestWritingToAnAppThatIsNotThereIsANoAppError(t *testing.T) {
 		"App":          appErr,
 		"AddRelease":   releaseErr,
 		"DestroyApp":   w.DestroyApp(ctx, "gone"),
-		"GoLive":       w.GoLive(ctx, "gone", 1, "v1"),
+		"GoLive":       w.GoLive(ctx, db.Live{App: "gone", Release: 1, Generation: "v1"}),
 		"ChangeConfig": w.ChangeConfig(ctx, "gone", map[string]string{"K": "v"}, nil),
 		"Scale":        w.Scale(ctx, "gone", appliance.Formation{"web": 1}),
 		"AddDomain":    w.AddDomain(ctx, "gone", "gone.example"),
@@ -192,7 +193,7 @@ func TestReleasesAreNumberedWithinTheirApp(t *testing.T) {
 	given := appliance.Release{
 		App: "blog", Image: "berth/blog:1", Builder: "buildpacks", Stack: "stack:1", Commit: "3f2a1c9",
 		Env: map[string]string{"K": "v=\"w\""}, Procfile: appliance.Procfile{"web": "node x.js", "worker": ""},
-		Port: 5000, Reason: "push 3f2a1c9", Actor: "ada",
+		Port: 5000, Formation: appliance.Formation{"web": 2}, Reason: "push 3f2a1c9", Actor: "ada", Restores: 7,
 	}
 
 	first, err := w.AddRelease(ctx, given)
@@ -205,7 +206,7 @@ func TestReleasesAreNumberedWithinTheirApp(t *testing.T) {
 	if first.Version != 1 || second.Version != 2 || other.Version != 1 {
 		t.Errorf("versions = %d, %d, %d, want 1, 2, 1", first.Version, second.Version, other.Version)
 	}
-	given.Version, given.CreatedAt = 1, first.CreatedAt
+	given.Version, given.CreatedAt, given.Status = 1, first.CreatedAt, appliance.ReleasePending
 	if got, err := w.Release(ctx, "blog", 1); err != nil || !reflect.DeepEqual(got, given) || !reflect.DeepEqual(first, given) {
 		t.Errorf("release = %+v, %v, want %+v", got, err, given)
 	}

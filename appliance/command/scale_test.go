@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/db"
 )
 
 func TestScaleLeavesAloneWhatAppJSONSays(t *testing.T) {
@@ -23,7 +24,7 @@ func TestScaleLeavesAloneWhatAppJSONSays(t *testing.T) {
 	live.AppJSON.Formation = map[string]appliance.Wanted{"web": {Quantity: &two}}
 	live, err = w.Store.AddRelease(t.Context(), live)
 	w.must(err)
-	w.must(w.Store.GoLive(t.Context(), "blog", live.Version, app.Live))
+	w.must(w.Store.GoLive(t.Context(), db.Live{App: "blog", Release: live.Version, Generation: app.Live}))
 
 	locked := w.run(ada, "ps:scale", "blog", "worker=1", "web=1")
 	release := w.run(ada, "ps:scale", "blog", "release=1")

@@ -77,6 +77,15 @@ func (e *Engine) Images(ctx context.Context, app appliance.AppName) ([]appliance
 
 // Prune removes the app's images but for those in keep and those in use.
 func (e *Engine) Prune(ctx context.Context, app appliance.AppName, keep ...appliance.Image) error {
+	if app != "" { // what is the appliance's own is not pinned
+		pins, err := e.pins(ctx, app)
+		if err != nil {
+			return err
+		}
+		if err := e.unpin(ctx, pins, keep); err != nil {
+			return err
+		}
+	}
 	needed := map[string]bool{} // by id
 	for _, name := range keep {
 		i, err := e.docker.ImageInspect(ctx, string(name))
@@ -92,7 +101,7 @@ func (e *Engine) Prune(ctx context.Context, app appliance.AppName, keep ...appli
 	if err != nil {
 		return explain("list containers", err)
 	}
-	for _, c := range containers {
+	for _, c := range containers { // with the pins of what is kept
 		needed[c.ImageID] = true
 	}
 	return e.removeImages(ctx, app, func(i image.Summary) bool {

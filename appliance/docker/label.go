@@ -24,12 +24,14 @@ const (
 	labelGeneration = "berth.generation"
 	labelPort       = "berth.port"
 	labelTurn       = "berth.turn"
+	labelImage      = "berth.image" // the name of what a pin keeps
 )
 
 // The kinds.
 const (
 	kindProcess = "process" // a container of Start
 	kindRun     = "run"     // a container of Run
+	kindPin     = "pin"     // a container that keeps an image, and never runs
 	kindImage   = "image"
 	kindNetwork = "network"
 	kindVolume  = "volume"

@@ -47,7 +47,6 @@ func (e *Engine) watchOnce(ctx context.Context, changed func(appliance.AppName))
 	seen, failed := e.docker.Events(ctx, events.ListOptions{Filters: filters.NewArgs(
 		filters.Arg("type", string(events.ContainerEventType)),
 		filters.Arg("label", labelInstance+"="+e.instance),
-		filters.Arg("label", labelKind+"="+kindProcess),
 		filters.Arg("event", string(events.ActionCreate)), // one that an earlier appliance had asked for
 		filters.Arg("event", string(events.ActionStart)),
 		filters.Arg("event", string(events.ActionDie)),
@@ -64,7 +63,10 @@ func (e *Engine) watchOnce(ctx context.Context, changed func(appliance.AppName))
 	for {
 		select {
 		case m := <-seen:
-			changed(appliance.AppName(m.Actor.Attributes[labelApp]))
+			what := m.Actor.Attributes
+			if what[labelKind] == kindProcess || what[labelKind] == kindPin && m.Action == events.ActionDestroy {
+				changed(appliance.AppName(what[labelApp]))
+			}
 		case err := <-failed:
 			return true, explain("watch", err)
 		}

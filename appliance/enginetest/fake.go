@@ -39,6 +39,7 @@ type Fake struct {
 	// mu guards what follows.
 	mu        sync.Mutex
 	images    map[appliance.Image]*fakeImage
+	pins      map[appliance.AppName]map[appliance.Image]*fakeImage
 	volumes   map[string]files // by app and name
 	processes []*fakeProcess
 	runs      []*fakeRun
@@ -289,6 +290,7 @@ func (f *Fake) Destroy(ctx context.Context, app appliance.AppName) error {
 			delete(f.volumes, name)
 		}
 	}
+	delete(f.pins, app)
 	for name, i := range f.images {
 		if i.app == app {
 			delete(f.images, name)

@@ -144,6 +144,7 @@ func (f *Fake) Prune(ctx context.Context, app appliance.AppName, keep ...applian
 	for _, p := range f.processes {
 		needed[p.image] = true
 	}
+	maps.DeleteFunc(f.pins[app], func(_ appliance.Image, i *fakeImage) bool { return !needed[i] })
 	maps.DeleteFunc(f.images, func(_ appliance.Image, i *fakeImage) bool { return i.app == app && !needed[i] })
 	return nil
 }

@@ -130,6 +130,7 @@ func (r Repos) ReceivePack(ctx context.Context, app appliance.AppName, limit int
 		"-c", "receive.denyDeleteCurrent=ignore", // the hook refuses it, in words
 		"-c", "receive.autogc=false", // it would keep the client waiting
 		"-c", "receive.advertisePushOptions=false",
+		"-c", "receive.hideRefs=" + ownRefs,
 		"-c", "receive.maxInputSize=" + strconv.FormatInt(limit, 10),
 		"receive-pack", r.Path(app),
 	}
@@ -140,7 +141,7 @@ func (r Repos) ReceivePack(ctx context.Context, app appliance.AppName, limit int
 
 // UploadPack serves one clone or fetch.
 func (r Repos) UploadPack(ctx context.Context, app appliance.AppName, stdin io.Reader, stdout, stderr io.Writer, env ...string) error {
-	return serve(r.command(ctx, env, "upload-pack", "--strict", r.Path(app)), stdin, stdout, stderr)
+	return serve(r.command(ctx, env, "-c", "uploadpack.hideRefs="+ownRefs, "upload-pack", "--strict", r.Path(app)), stdin, stdout, stderr)
 }
 
 func serve(cmd *exec.Cmd, stdin io.Reader, stdout, stderr io.Writer) error {

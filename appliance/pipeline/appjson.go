@@ -32,6 +32,9 @@ func (r *run) readAppJSON(ctx context.Context, source fs.FS) (appliance.AppJSON,
 	if len(a.Cron) > 0 {
 		r.progress.Warn("cron is kept with the release, but nothing runs it yet")
 	}
+	if r.rollback != nil {
+		return a, nil // its environment is that of the release it goes back to
+	}
 	return a, r.setEnv(ctx, a.Env)
 }
 

@@ -106,6 +106,10 @@ func (r *run) destroy(ctx context.Context) error {
 		return err
 	}
 	defer r.endWork(ctx, r.state, r.app)
+	if err := r.state.keeping.acquire(ctx); err != nil {
+		return err
+	}
+	defer r.state.keeping.release()
 
 	service := r.Service(r.app)
 	hosts, err := r.Hosts(ctx, r.app)
@@ -173,6 +177,9 @@ func (p *Pipeline) Recover(ctx context.Context) error {
 		return err
 	}
 	if err := p.Store.AbandonBuilds(ctx, "berth was stopped while it ran"); err != nil {
+		return err
+	}
+	if err := p.Store.AbandonReleases(ctx); err != nil {
 		return err
 	}
 	parallel, err := p.Parallel(ctx)

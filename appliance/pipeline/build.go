@@ -19,6 +19,13 @@ type built struct {
 	layer   *layer // that could be made of what the build has kept; nil for none
 }
 
+// release puts what was built into a release.
+func (b built) release(r appliance.Release) appliance.Release {
+	r.Image, r.Builder, r.Stack, r.Procfile = b.Image, b.builder, b.Stack, b.Procfile
+	r.Port, r.Services, r.AppJSON = b.Port, b.Services, b.appJSON
+	return r
+}
+
 func (r *run) build(ctx context.Context, source *Source) (made built, err error) {
 	err = r.stage(ctx, appliance.StageBuild, func() error {
 		leave, err := r.builds.enter(ctx, turn{
@@ -50,7 +57,7 @@ func (r *run) build(ctx context.Context, source *Source) (made built, err error)
 		if err != nil {
 			return err
 		}
-		env, err := r.Store.Config(ctx, r.app)
+		env, err := r.config(ctx)
 		if err != nil {
 			return err
 		}

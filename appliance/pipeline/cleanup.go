@@ -6,38 +6,16 @@ import (
 	"github.com/berthhq/berth/appliance"
 )
 
-// keepReleases is how many of an app's releases keep their image.
-const keepReleases = 10
-
-// cleanup makes room for what is to come: the images of the last releases
+// cleanup makes room for what is to come: the images of the kept releases
 // stay, and the engine drops the rest.
 func (r *run) cleanup(ctx context.Context) error {
 	return r.stage(ctx, appliance.StageCleanup, func() error {
 		r.progress.Step("Cleaning up ...")
-		app, err := r.Store.App(ctx, r.app)
+		releases, err := r.Kept(ctx, r.app)
 		if err != nil {
 			return err
 		}
-		releases, err := r.Store.Releases(ctx, r.app, keepReleases)
-		if err != nil {
-			return err
-		}
-		if app.LiveRelease != 0 {
-			live, err := r.Store.Release(ctx, r.app, app.LiveRelease)
-			if err != nil {
-				return err
-			}
-			releases = append(releases, live)
-		}
-		var keep []appliance.Image
-		for _, release := range releases {
-			keep = append(keep, release.Image)
-			for _, service := range release.Services {
-				if service.Image != "" {
-					keep = append(keep, service.Image)
-				}
-			}
-		}
+		keep := images(releases)
 		kept, err := Kept[layer](ctx, r.Pipeline, r.app, layerSetting)
 		if err != nil {
 			return err
@@ -47,4 +25,15 @@ func (r *run) cleanup(ctx context.Context) error {
 		}
 		return r.Engine.Prune(ctx, r.app, keep...)
 	})
+}
+
+// images returns what releases run from. What never went live is not among
+// it: nothing goes back to that.
+func images(releases []appliance.Release) (list []appliance.Image) {
+	for _, release := range releases {
+		if release.Status != appliance.ReleaseFailed {
+			list = append(list, release.Images()...)
+		}
+	}
+	return list
 }

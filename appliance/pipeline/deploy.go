@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -51,7 +52,7 @@ func (r *run) deploy(ctx context.Context, release appliance.Release) error {
 		return r.switchTo(context.WithoutCancel(ctx), release, generation, started, old)
 	})
 	if err != nil {
-		return err
+		return errors.Join(err, r.Store.FailRelease(context.WithoutCancel(ctx), r.app, release.Version))
 	}
 	r.finish(ctx, release)
 	return r.announce(context.WithoutCancel(ctx))

@@ -382,31 +382,6 @@ func TestWhatWasNeverDeployedHasNothingToRestart(t *testing.T) {
 	}
 }
 
-func TestImagesOfTheLastReleasesAreKept(t *testing.T) {
-	w := newWorld(t)
-	const pushes = 13
-	for range pushes {
-		w.deployed("blog", serves())
-	}
-	there := 0
-	releases, err := w.Store.Releases(t.Context(), "blog", -1)
-	w.must(err)
-
-	for i, r := range releases {
-		_, err := w.engine.Inspect(t.Context(), r.Image)
-		if err == nil {
-			there++
-		}
-		if err != nil && i < 10 {
-			t.Errorf("image of v%d: %v", r.Version, err)
-		}
-	}
-
-	if there != 11 { // the tenth last when the last was built, and that one
-		t.Errorf("%d images are there, want 11", there)
-	}
-}
-
 func TestOneTakenHostDoesNotTakeTheOthers(t *testing.T) {
 	w := newWorld(t)
 	w.must(w.Create(t.Context(), "api", false))

@@ -146,6 +146,14 @@ func (e *handling) Images(ctx context.Context, app appliance.AppName) ([]applian
 	return e.engine.Images(ctx, handle)
 }
 
+func (e *handling) Pin(ctx context.Context, app appliance.AppName, images ...appliance.Image) error {
+	handle, err := e.handle(ctx, app)
+	if err != nil {
+		return err
+	}
+	return e.engine.Pin(ctx, handle, images...)
+}
+
 func (e *handling) Prune(ctx context.Context, app appliance.AppName, keep ...appliance.Image) error {
 	handle, err := e.handle(ctx, app)
 	if err != nil {

@@ -53,6 +53,8 @@ type Pipeline struct {
 
 	doors sync.Mutex // held while settings about the door change
 
+	pinning sync.Mutex // held while images are pinned
+
 	sweeping sync.Mutex // guards swept, and lets one sweep at a time
 	swept    bool
 }
@@ -85,34 +87,34 @@ func (p *Pipeline) Receive(ctx context.Context, push Push, out io.Writer) error 
 		if err := r.unmoved(ctx, push); err != nil {
 			return err
 		}
-		source, err := r.receive(ctx, push)
-		if err != nil {
-			return err
-		}
-		defer source.Remove()
-
-		if err := r.cleanup(ctx); err != nil {
-			return err
-		}
-		built, err := r.build(ctx, source)
-		if err != nil {
-			return err
-		}
-		release, err := r.release(ctx, appliance.Release{
-			Image: built.Image, Builder: built.builder, Stack: built.Stack, Procfile: built.Procfile, Port: built.Port,
-			Services: built.Services, AppJSON: built.appJSON,
-			Commit: push.Commit, Reason: cmp.Or(push.Source, fmt.Sprintf("push %.7s", push.Commit)),
-		})
-		if err != nil {
-			return err
-		}
-		r.made.Release = release.Version
-		if err := r.deploy(ctx, release); err != nil {
-			return err
-		}
-		r.layer = built.layer
-		return nil
+		return r.ship(ctx, push, cmp.Or(push.Source, fmt.Sprintf("push %.7s", push.Commit)))
 	})
+}
+
+// ship takes a commit all the way.
+func (r *run) ship(ctx context.Context, push Push, reason string) error {
+	source, err := r.receive(ctx, push)
+	if err != nil {
+		return err
+	}
+	defer source.Remove()
+
+	if err := r.cleanup(ctx); err != nil {
+		return err
+	}
+	built, err := r.build(ctx, source)
+	if err != nil {
+		return err
+	}
+	release, err := r.release(ctx, built.release(appliance.Release{Commit: push.Commit, Reason: reason}))
+	if err != nil {
+		return err
+	}
+	if err := r.deploy(ctx, release); err != nil {
+		return err
+	}
+	r.layer = built.layer
+	return nil
 }
 
 // Reconfigure makes a release of the live one with the environment as it is
@@ -131,7 +133,6 @@ func (p *Pipeline) Reconfigure(ctx context.Context, app appliance.AppName, reaso
 		if err != nil {
 			return err
 		}
-		r.made.Release = release.Version
 		return r.deploy(ctx, release)
 	})
 }
@@ -206,6 +207,9 @@ type run struct {
 	layer      *layer   // to make when the new release serves and nobody waits for it
 
 	made *appliance.Build // what came of it so far, for its record
+
+	rollback *rollback // what it goes back to, if it does
+	live     bool      // a release of it went live
 }
 
 // run lets fn work on app while nothing else does. Who comes second waits, and
@@ -220,11 +224,13 @@ func (p *Pipeline) run(ctx context.Context, app appliance.AppName, what string, 
 	}
 	defer func() {
 		if r.settled == nil {
+			r.end(ctx)
 			leave()
 			return
 		}
 		p.behind.Go(func() {
 			<-r.settled
+			r.end(ctx)
 			r.keepLayer(context.WithoutCancel(ctx))
 			leave()
 		})

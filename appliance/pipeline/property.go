@@ -19,6 +19,9 @@ const (
 	PushMaxFilesSetting    = "push-max-files"
 )
 
+// KeepReleasesSetting is how many of an app's releases are kept.
+const KeepReleasesSetting = "releases-keep"
+
 // NoRevEnvVar is the RevEnvVarSetting of an app that gets no such variable.
 const NoRevEnvVar = "-"
 
@@ -31,6 +34,7 @@ var propertyDefaults = map[string]string{
 	ArchiveMaxFilesSetting: "10000",
 	PushMaxSizeSetting:     strconv.Itoa(1 << 30),
 	PushMaxFilesSetting:    "200000",
+	KeepReleasesSetting:    "10",
 }
 
 // Property returns what holds for the app.

@@ -15,19 +15,32 @@ func (r *run) release(ctx context.Context, spec appliance.Release) (release appl
 		if err != nil {
 			return err
 		}
-		spec.App, spec.Env, spec.Actor = r.app, env, appliance.ActorFrom(ctx).Name
+		spec.App, spec.Env, spec.Restores = r.app, env, 0
 		if spec.Version == 0 {
 			if spec, err = r.prepare(ctx, spec); err != nil {
 				return err
 			}
 		}
-		if release, err = r.Store.AddRelease(ctx, spec); err != nil {
-			return err
-		}
-		r.progress.Step("Releasing %s v%d", r.app, release.Version)
-		return nil
+		release, err = r.addRelease(ctx, spec)
+		return err
 	})
 	return release, err
+}
+
+// addRelease keeps what is to be deployed, and says so.
+func (r *run) addRelease(ctx context.Context, spec appliance.Release) (release appliance.Release, err error) {
+	spec.Actor = appliance.ActorFrom(ctx).Name
+	_, wanted, err := r.Wanted(ctx, r.app)
+	if err != nil {
+		return release, err
+	}
+	spec.Formation = Formation(spec, wanted)
+	if release, err = r.Store.AddRelease(ctx, spec); err != nil {
+		return release, err
+	}
+	r.made.Release = release.Version
+	r.progress.Step("Releasing %s v%d", r.app, release.Version)
+	return release, nil
 }
 
 // environment returns what the processes of a release of the commit have: the

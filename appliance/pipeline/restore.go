@@ -107,6 +107,7 @@ func (p *Pipeline) Restore(ctx context.Context, name appliance.AppName) error {
 	if err != nil {
 		return err
 	}
+	p.pinSoon(ctx, name)
 	stopped, err := p.Stopped(ctx, name)
 	if err != nil {
 		return err

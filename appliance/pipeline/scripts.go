@@ -42,13 +42,9 @@ func (r *run) prepare(ctx context.Context, release appliance.Release) (appliance
 			r.progress.Warn("app.json wants %d of %s, but there is no such process type", *wanted, typ)
 		}
 	}
-	scripts := release.AppJSON.Scripts
-	if scripts.Predeploy != "" {
-		tag := r.tag(release.Commit)
-		if err := r.runScript(ctx, release, script{"predeploy", "app.json", scripts.Predeploy, tag}); err != nil {
-			return release, err
-		}
-		release.Image = tag
+	release, err := r.predeploy(ctx, release)
+	if err != nil {
+		return release, err
 	}
 	if command := release.Procfile[Release]; command != "" {
 		if err := r.runScript(ctx, release, script{Release, "Procfile", command, ""}); err != nil {
@@ -59,12 +55,27 @@ func (r *run) prepare(ctx context.Context, release appliance.Release) (appliance
 	if err != nil {
 		return release, err
 	}
+	scripts := release.AppJSON.Scripts
 	if scripts.FirstPostdeploy != "" && app.LiveRelease == 0 {
 		r.afterwards = append(r.afterwards, script{"postdeploy of the first deploy", "app.json", scripts.FirstPostdeploy, ""})
 	}
 	if scripts.Postdeploy != "" {
 		r.afterwards = append(r.afterwards, script{"postdeploy", "app.json", scripts.Postdeploy, ""})
 	}
+	return release, nil
+}
+
+// predeploy runs the script whose work is part of the image.
+func (r *run) predeploy(ctx context.Context, release appliance.Release) (appliance.Release, error) {
+	command := release.AppJSON.Scripts.Predeploy
+	if command == "" {
+		return release, nil
+	}
+	tag := r.tag(release.Commit)
+	if err := r.runScript(ctx, release, script{"predeploy", "app.json", command, tag}); err != nil {
+		return release, err
+	}
+	release.Image = tag
 	return release, nil
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/berthhq/berth/appliance"
 	"github.com/berthhq/berth/appliance/pipeline"
+	"github.com/berthhq/berth/db"
 )
 
 // scripts notes what runs, and has commands end with a status.
@@ -239,7 +240,7 @@ func TestServicesOfAComposeFileRunAsItSays(t *testing.T) {
 		},
 	})
 	w.must(err)
-	w.must(w.Store.GoLive(t.Context(), "blog", release.Version, app.Live))
+	w.must(w.Store.GoLive(t.Context(), db.Live{App: "blog", Release: release.Version, Generation: app.Live}))
 
 	w.must(w.Restart(w.as("ada"), "blog", new(buffer)))
 

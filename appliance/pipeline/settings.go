@@ -41,7 +41,7 @@ func (r *run) buildSettings(ctx context.Context) (s builder.Settings, err error)
 			return s, err
 		}
 	}
-	env, err := r.Store.Config(ctx, r.app)
+	env, err := r.config(ctx)
 	s.BuildpackURL = env["BUILDPACK_URL"]
 	return s, err
 }

@@ -97,7 +97,7 @@ func (p *Pipeline) Stacks(ctx context.Context) (stacks []appliance.Image, users 
 	}
 	users = map[appliance.Image][]appliance.AppName{}
 	for _, app := range apps {
-		releases, err := p.keptReleases(ctx, app)
+		releases, err := p.Kept(ctx, app.Name)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -108,16 +108,6 @@ func (p *Pipeline) Stacks(ctx context.Context) (stacks []appliance.Image, users 
 		}
 	}
 	return stacks, users, nil
-}
-
-// keptReleases returns the releases of an app whose images are kept.
-func (p *Pipeline) keptReleases(ctx context.Context, app appliance.App) ([]appliance.Release, error) {
-	releases, err := p.Store.Releases(ctx, app.Name, keepReleases)
-	if err != nil || app.LiveRelease == 0 {
-		return releases, err
-	}
-	live, err := p.Store.Release(ctx, app.Name, app.LiveRelease)
-	return append(releases, live), err
 }
 
 // PruneStacks removes the stacks that no kept release was built on and that no

@@ -29,6 +29,9 @@ type state struct {
 	// the addresses it is routed to, change. It is taken after work.
 	route sync.Mutex
 
+	// keeping is held by who has what is kept of the app's releases put right.
+	keeping lock
+
 	mu         sync.Mutex // guards the fields below
 	retiring   map[string]bool
 	coming     map[string]bool // turns whose processes are not ready yet
@@ -42,7 +45,7 @@ func (p *Pipeline) state(app appliance.AppName) *state {
 
 	s, ok := p.apps[app]
 	if !ok {
-		s = &state{work: make(lock, 1), retiring: map[string]bool{}, changed: make(chan struct{})}
+		s = &state{work: make(lock, 1), keeping: make(lock, 1), retiring: map[string]bool{}, changed: make(chan struct{})}
 		if p.apps == nil {
 			p.apps = map[appliance.AppName]*state{}
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/db"
 	"github.com/berthhq/berth/router"
 )
 
@@ -98,9 +99,16 @@ func (r *run) goLive(ctx context.Context, release int, generation appliance.Gene
 	if err := r.settleWishes(ctx); err != nil {
 		return nil, err
 	}
-	if err := r.Store.GoLive(ctx, r.app, release, generation); err != nil {
+	live := db.Live{App: r.app, Release: release, Generation: generation}
+	if r.rollback != nil {
+		if live.Set, live.Unset, err = r.rollback.change(ctx, r); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.Store.GoLive(ctx, live); err != nil {
 		return nil, err
 	}
+	r.live = true
 	r.switching.begin(r.Router, r.Service(r.app))
 	served, err := r.swap(router.Service{Name: r.Service(r.app), Hosts: hosts, Targets: targets(fresh), Policy: policy})
 	r.switching.done = err == nil

@@ -21,6 +21,8 @@ var groups = map[string]string{
 	"letsencrypt":        "where certificates come from",
 	"maintenance":        "a page that says to come again",
 	"nginx":              "what the router does for an app, as Dokku calls it",
+	"ports":              "which port an app listens on",
+	"proxy":              "whether the router leads to an app",
 	"ps":                 "the processes of an app",
 	"redirects":          "send visitors elsewhere",
 	"resource":           "what an app may take of the machine",

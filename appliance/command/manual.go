@@ -3,6 +3,7 @@ package command
 import (
 	"embed"
 	"io/fs"
+	"slices"
 	"strings"
 )
 
@@ -38,7 +39,7 @@ type entry struct {
 
 // manual reads the manual: a line with the name of a command after "# ",
 // paragraphs, and examples, which are indented. Several names, with a space
-// between, have one entry together.
+// between, have one entry together, and of its examples each has its own.
 func manual() map[string]entry {
 	entries := map[string]entry{}
 	files, _ := fs.Glob(manualFiles, "manual/*.txt") // the pattern is right
@@ -57,7 +58,9 @@ func manual() map[string]entry {
 			}
 			e.long = strings.TrimSpace(strings.Join(prose, ""))
 			for _, name := range strings.Fields(names) {
-				entries[name] = e
+				entries[name] = entry{e.long, slices.DeleteFunc(slices.Clone(e.examples), func(example string) bool {
+					return strings.Fields(example)[0] != name
+				})}
 			}
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/spf13/pflag"
 )
 
 // A page is what there is to say about one command, in sections.
@@ -24,16 +26,16 @@ type section struct {
 func (c Command) page() page {
 	p := page{name: c.Name, short: c.Short}
 	usage := c.line()
-	flags := c.flags().FlagUsagesWrapped(76) // indented by two
-	if flags != "" {
+	flags := c.flagLines()
+	if len(flags) > 0 {
 		usage += " [options]"
 	}
 	p.sections = append(p.sections, section{heading: "USAGE", lines: []string{usage}})
 	if c.Long != "" {
 		p.sections = append(p.sections, section{heading: "DESCRIPTION", text: c.Long})
 	}
-	if flags != "" {
-		p.sections = append(p.sections, section{heading: "OPTIONS", lines: strings.Split(strings.ReplaceAll(strings.TrimRight("\n"+flags, "\n"), "\n  ", "\n"), "\n")[1:]})
+	if len(flags) > 0 {
+		p.sections = append(p.sections, section{heading: "OPTIONS", lines: flags})
 	}
 	if c.takesApp() {
 		p.sections = append(p.sections, section{heading: "THE APP", text: "is the first argument, or what --app names, before the command or after it."})
@@ -44,6 +46,33 @@ func (c Command) page() page {
 	}
 	p.sections = append(p.sections, section{heading: "EXIT STATUS", lines: c.statuses()})
 	return p
+}
+
+// flagLines are the command's own flags, with what each is and is if not given.
+func (c Command) flagLines() (lines []string) {
+	var left, right []string
+	width := 0
+	c.flags().VisitAll(func(f *pflag.Flag) {
+		if f.Hidden {
+			return
+		}
+		name := "    --" + f.Name
+		if f.Shorthand != "" {
+			name = "-" + f.Shorthand + ", --" + f.Name
+		}
+		kind, usage := pflag.UnquoteUsage(f)
+		if f.Value.Type() != "bool" {
+			name += " <" + kind + ">"
+			if f.DefValue != "" && f.DefValue != "0" && f.DefValue != "[]" {
+				usage += " (" + f.DefValue + " if not given)"
+			}
+		}
+		left, right, width = append(left, name), append(right, usage), max(width, len(name))
+	})
+	for i := range left {
+		lines = append(lines, fmt.Sprintf("%-*s  %s", width, left[i], right[i]))
+	}
+	return lines
 }
 
 // whom says who may use the command.

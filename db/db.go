@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"sync"
 	"time"
 
 	"modernc.org/sqlite"
@@ -24,6 +25,9 @@ var migrations embed.FS
 // when it returns.
 type Store struct {
 	db *sql.DB
+
+	recording sync.Mutex    // guards recorded
+	recorded  chan struct{} // closed at the next event, if somebody waits
 }
 
 // Open opens the store at path, making it if need be, readable by its owner

@@ -26,7 +26,7 @@ type logs struct {
 // the audit trail.
 func Logs(p *pipeline.Pipeline) []Command {
 	l := logs{p}
-	return []Command{
+	return append(l.eventCommands(), []Command{
 		{Name: "logs", Args: "<app>", Short: "show what an app's processes print, or with --router its requests", For: Viewer, Reads: true, Run: l.logs, Flags: func(fs *pflag.FlagSet) {
 			fs.BoolP("tail", "t", false, "go on showing it")
 			fs.IntP("num", "n", 100, "the last so many lines; 0 for all there are")
@@ -42,11 +42,7 @@ func Logs(p *pipeline.Pipeline) []Command {
 		{Name: "logs:failed", Args: "<app>", Short: "show what the last deploy that failed has printed", For: Viewer, Reads: true, Run: l.failed},
 		{Name: "logs:set", Args: "<app> <log-property> [<value>]", Short: "set how much is kept: max-size, retention, or --global max-total; no value takes it back", For: Deployer, Global: true, Run: l.set},
 		{Name: "logs:report", Args: "<app>", Short: "show how much is kept", For: Viewer, Global: true, Reads: true, Run: l.report, Flags: listing},
-		{Name: "events", Args: "[<app>]", Short: "show who did what", For: Viewer, Reads: true, Past: true, Run: l.events, Flags: func(fs *pflag.FlagSet) {
-			listing(fs)
-			fs.IntP("num", "n", 50, "the last so many")
-		}},
-	}
+	}...)
 }
 
 func (l logs) logs(ctx context.Context, c *Call) error {

@@ -209,7 +209,7 @@ func args(c command.Command) []string {
 			"<repository>": "https://127.0.0.1:1/app.git", "<git-ref>": "main", "<username>": "camila", "<password>": "hunter2",
 			"<door-property>": "hsts", "<header>": "X-Key", "<text>": "hunter2", "<error>": "503", "<ip>": "192.0.2.7",
 			"<source>": "/old", "<destination>": "/new", "<status>": "302", "<visitor>": "vera", "<auth-property>": "realm", "<maintenance-property>": "retry-after",
-			"<part>": "crt", "<log-property>": "max-size", "<phase>": "build", "<option=value>": "--build-arg=SECRET=hunter2",
+			"<part>": "crt", "<log-property>": "max-size", "<event-property>": "keep", "<phase>": "build", "<option=value>": "--build-arg=SECRET=hunter2",
 		}[word])
 	}
 	if i := slices.Index(args, ""); i >= 0 {

@@ -5,7 +5,7 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 
-.PHONY: build test lint unit race bench-deploy bench-build bench-router compatibility test-stack test-bootstrap clean
+.PHONY: build test lint unit race bench-deploy bench-build bench-commands bench-router compatibility test-stack test-bootstrap clean
 
 # One static binary.
 build:
@@ -30,6 +30,10 @@ bench-deploy:
 # What a warm rebuild takes, beside the tool that does the work.
 bench-build:
 	$(GO) test -run '^$$' -bench Build -benchtime 1x -timeout 30m ./cmd/berth
+
+# What commands take over SSH, and how soon a change of an app answers.
+bench-commands:
+	$(GO) test -run '^$$' -bench Commands -benchtime 1x -timeout 20m ./cmd/berth
 
 # What a request costs beside nginx, HAProxy, Caddy, kamal-proxy and Go's own
 # reverse proxy. Takes 15 minutes; BENCH_ROUTER=quick takes one.

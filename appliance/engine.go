@@ -41,8 +41,16 @@ type Engine interface {
 	Start(ctx context.Context, spec ProcessSpec) ([]Process, error)
 
 	// Keep has the engine restart the processes by itself from now on: when
-	// they exit, when the engine restarts, and when the machine reboots.
-	Keep(ctx context.Context, ids ...string) error
+	// they exit, unless restart says otherwise, when the engine restarts, and
+	// when the machine reboots. Of a process that ends soon after its start
+	// again and again, each start comes later than the one before it, up to a
+	// minute.
+	Keep(ctx context.Context, restart Restart, ids ...string) error
+
+	// GiveUp has the engine restart the processes no more, also not when it
+	// restarts itself. They stay ended, and are listed until Stop. One that
+	// has gone is no error.
+	GiveUp(ctx context.Context, ids ...string) error
 
 	// Stop asks the processes to finish, all at once, waits for at most
 	// grace, then ends and removes them. Stopping a process that has already
@@ -199,6 +207,7 @@ type ProcessSpec struct {
 	First      int      // the index of the first of them; 1 if 0
 	Turn       string   // tells them from those of the same indices that they take over from
 	Aliases    []string // host names by which the app's other processes reach it
+	Fence      Fence    // what each of them may take of memory, CPUs and pids
 }
 
 // An ExecSpec says what to run beside a process.
@@ -226,14 +235,26 @@ type Process struct {
 	Turn       string // ProcessSpec.Turn
 	Addr       string // host:port to reach it on; "" if it listens on nothing or does not run
 	Running    bool
-	Restarting bool // it has ended and the engine is about to start it again
-	Kept       bool // Keep was called for it
+	Restarting bool    // it has ended and the engine is about to start it again
+	Kept       Restart // what Keep was called with
 	Restarts   int
-	ExitStatus int  // of its last end; only when it does not run
-	OOM        bool // its last end was for want of memory
+	ExitStatus int   // of its last end; only when it does not run
+	OOM        bool  // its last end was for want of memory
+	Limit      int64 // of its memory, in bytes; 0 if it has none of its own
 	Health     Health
 	Started    time.Time
+	Ended      time.Time // zero if it has never ended
 }
+
+// A Restart says after which ends a process is started again.
+type Restart string
+
+// The zero Restart is Never, as it is before Keep.
+const (
+	Never     Restart = ""
+	OnFailure Restart = "on-failure" // with a status other than 0
+	Always    Restart = "always"
+)
 
 // A Health is what the check that an image brings says of a process.
 type Health string

@@ -112,6 +112,40 @@ func TestScaleTakesWhatMakesSense(t *testing.T) {
 	}
 }
 
+func TestWhatCrashedIsSeen(t *testing.T) {
+	w := newWorld(t)
+	w.deploy("blog", "")
+	w.ok("ps:set", "blog", "restart-policy", "no")
+	if r := w.run(ada, "ps:set", "blog", "restart-policy", "often"); !errors.Is(r.err, appliance.ErrInvalid) {
+		t.Errorf("ps:set restart-policy often: %v, want ErrInvalid", r.err)
+	}
+	all, err := w.Engine.Processes(t.Context(), "blog")
+	w.must(err)
+
+	w.engine.Exit(all[0].ID, 3)
+	await.That(t, "it has ended", func() bool {
+		all, err = w.Engine.Processes(t.Context(), "blog")
+		return err == nil && !all[0].Running
+	})
+	w.must(w.Restore(t.Context(), "blog"))
+
+	if got := w.ok("ps", "blog", "--quiet"); !regexp.MustCompile(`^web.1 +v1 +crashed +restarts 0 +exited with status 3\n$`).MatchString(got) {
+		t.Errorf("ps shows:\n%s", got)
+	}
+	report := w.ok("ps:report", "blog")
+	for _, want := range []string{"Restart policy:                no\n", "Running:                       false\n", "Status web 1:                  crashed (CID: ", "Computed stop timeout seconds: 10\n"} {
+		if !strings.Contains(report, want) {
+			t.Errorf("ps:report lacks %q:\n%s", want, report)
+		}
+	}
+	if got := w.ok("ps:report", "blog", "--ps-running"); got != "false\n" {
+		t.Errorf("ps:report --ps-running = %q", got)
+	}
+	if got := w.ok("events", "blog"); !strings.Contains(got, "web.1: exited with status 3; it is not started again") {
+		t.Errorf("events:\n%s", got)
+	}
+}
+
 func TestAppIsStoppedAndStarted(t *testing.T) {
 	w := newWorld(t)
 	w.deploy("blog", "")

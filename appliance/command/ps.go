@@ -19,58 +19,17 @@ type ps struct {
 func Processes(p *pipeline.Pipeline) []Command {
 	s := ps{p}
 	return []Command{
-		{Name: "ps", Args: "<app>", Short: "show the processes of an app", For: Viewer, Reads: true, Run: s.report, Flags: listing},
+		{Name: "ps", Args: "<app>", Short: "show the processes of an app", For: Viewer, Reads: true, Run: s.list, Flags: listing},
 		{Name: "ps:report", Args: "<app>", Short: "show the processes of an app", For: Viewer, Reads: true, Run: s.report, Flags: listing},
 		{Name: "ps:restart", Args: "<app> [<process>]", Short: "start an app's processes anew, or those of one type, or a single one", For: Deployer, Run: s.restart},
 		{Name: "ps:scale", Args: "<app> [<type=count>...]", Short: "set how many processes run, or show it", For: Deployer, Run: s.scale, Flags: func(fs *pflag.FlagSet) {
 			listing(fs)
 			fs.Bool("skip-deploy", false, "from the next deploy on")
 		}},
+		{Name: "ps:set", Args: "<app> <ps-property> [<value>]", Short: "set restart-policy or stop-timeout-seconds", For: Deployer, Run: s.set},
 		{Name: "ps:start", Args: "<app>", Short: "start an app that was stopped", For: Deployer, Run: s.start},
 		{Name: "ps:stop", Args: "<app>", Short: "end all processes of an app, until it is started or deployed again", For: Deployer, Run: s.stop},
 		{Name: "releases", Args: "<app>", Short: "list the releases of an app", For: Viewer, Reads: true, Run: s.releases, Flags: listing},
-	}
-}
-
-// A processRow is a process as people and scripts are shown it.
-type processRow struct {
-	Name     string    `json:"name"`
-	Release  int       `json:"release"`
-	Status   string    `json:"status"`
-	Restarts int       `json:"restarts"`
-	Since    time.Time `json:"since"`
-}
-
-func (s ps) report(ctx context.Context, c *Call) error {
-	app, err := s.Store.App(ctx, c.App)
-	if err != nil {
-		return err
-	}
-	processes, err := s.Engine.Processes(ctx, c.App)
-	if err != nil {
-		return err
-	}
-	list, rows := []processRow{}, []string{}
-	for _, p := range processes {
-		row := processRow{p.Name(), p.Release, status(p, app.Live), p.Restarts, p.Started}
-		list = append(list, row)
-		rows = append(rows, fmt.Sprintf("%-20s v%-5d %-28s restarts %d", row.Name, row.Release, row.Status, row.Restarts))
-	}
-	return c.List(string(c.App)+" processes", list, rows)
-}
-
-func status(p appliance.Process, live appliance.Generation) string {
-	switch {
-	case p.Restarting:
-		return "restarting"
-	case p.Running && p.Generation != live:
-		return "running, not live"
-	case p.Running:
-		return "running"
-	case p.OOM:
-		return "out of memory"
-	default:
-		return fmt.Sprintf("exited with %d", p.ExitStatus)
 	}
 }
 

@@ -89,14 +89,19 @@ func (e *Engine) process(c container.InspectResponse) appliance.Process {
 		p.Restarting = s.Restarting
 		// Docker says of one that waits for its restart that it runs.
 		p.Running = s.Running && !s.Restarting
-		p.Started = moment(s.StartedAt)
+		p.Started, p.Ended = moment(s.StartedAt), moment(s.FinishedAt)
 		p.Health = health(s)
 		if !p.Running {
 			p.ExitStatus, p.OOM = s.ExitCode, s.OOMKilled
 		}
 	}
 	if c.HostConfig != nil {
-		p.Kept = c.HostConfig.RestartPolicy.Name == keptPolicy
+		p.Limit = c.HostConfig.Memory
+		for restart, name := range policies {
+			if c.HostConfig.RestartPolicy.Name == name {
+				p.Kept = restart
+			}
+		}
 	}
 	if p.Running && l[labelPort] != "" {
 		p.Addr = e.address(c, l[labelPort])

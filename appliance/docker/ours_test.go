@@ -40,7 +40,7 @@ func TestWhatWeDidNotMakeIsNeitherListedNorTouched(t *testing.T) {
 
 	listed, listErr := e.Processes(t.Context(), "")
 	logsErr := e.Logs(t.Context(), theirs.ID, appliance.LogOptions{}, io.Discard)
-	keepErr := e.Keep(t.Context(), theirs.ID)
+	keepErr := e.Keep(t.Context(), appliance.Always, theirs.ID)
 	err = errors.Join(listErr,
 		e.Stop(t.Context(), 0, theirs.ID),
 		e.Sweep(t.Context(), time.Now()),

@@ -16,29 +16,62 @@ import (
 	"github.com/berthhq/berth/appliance"
 )
 
-// keptPolicy is the restart policy of what is kept. Not "always", which also
-// starts what was stopped on purpose.
-const keptPolicy = container.RestartPolicyUnlessStopped
+// policies are Docker's restart policies for what is kept. Not "always", which
+// also starts what was stopped on purpose. Docker waits 100 ms before the first
+// restart, twice as long before each one after that, up to a minute, and begins
+// anew with what has run for ten seconds.
+var policies = map[appliance.Restart]container.RestartPolicyMode{
+	appliance.Never:     container.RestartPolicyDisabled,
+	appliance.OnFailure: container.RestartPolicyOnFailure,
+	appliance.Always:    container.RestartPolicyUnlessStopped,
+}
 
 // atOnce is how many calls to Docker are made side by side.
 const atOnce = 8
 
 // Keep has Docker restart the processes by itself from now on.
-func (e *Engine) Keep(ctx context.Context, ids ...string) error {
+func (e *Engine) Keep(ctx context.Context, restart appliance.Restart, ids ...string) error {
 	return e.each(ids, func(id string) error {
 		if _, err := e.inspect(ctx, id); err != nil {
 			return err
 		}
-		policy := container.RestartPolicy{Name: keptPolicy}
+		policy := container.RestartPolicy{Name: policies[restart]}
 		_, err := e.docker.ContainerUpdate(ctx, id, container.UpdateConfig{RestartPolicy: policy})
 		if err != nil {
 			return explain("keep container "+short(id), err)
+		}
+		c, err := e.inspect(ctx, id)
+		if err != nil {
+			return err
+		}
+		if c.State == nil || c.State.Running || restart == appliance.Never || restart == appliance.OnFailure && c.State.ExitCode == 0 {
+			return nil
 		}
 		// Docker heeds the policy when a process ends, so one that had
 		// ended before is started here. Starting one that runs is no error.
 		return explain("keep container "+short(id), e.docker.ContainerStart(ctx, id, container.StartOptions{}))
 	})
 }
+
+// GiveUp has Docker restart the processes no more.
+func (e *Engine) GiveUp(ctx context.Context, ids ...string) error {
+	return e.each(ids, func(id string) error {
+		_, err := e.inspect(ctx, id)
+		if err == nil {
+			// Of one that waits for its restart, this is the end of the
+			// wait. Docker remembers that it was stopped on purpose.
+			at := int(giveUpGrace.Seconds())
+			err = explain("end container "+short(id), e.docker.ContainerStop(ctx, id, container.StopOptions{Timeout: &at}))
+		}
+		if errors.Is(err, appliance.ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+}
+
+// giveUpGrace is for what was started again just when it was given up.
+const giveUpGrace = time.Second
 
 // Stop asks the processes to finish, waits, then ends and removes them.
 func (e *Engine) Stop(ctx context.Context, grace time.Duration, ids ...string) error {

@@ -27,6 +27,7 @@ func (e *Engine) Start(ctx context.Context, spec appliance.ProcessSpec) ([]appli
 		return nil, err
 	}
 	host := e.hardened(processPids)
+	e.fence(host, spec.Fence)
 	host.Mounts = mounts
 	host.NetworkMode = container.NetworkMode(net)
 	host.LogConfig = container.LogConfig{Type: "local", Config: map[string]string{"max-size": "10m", "max-file": "3"}}

@@ -36,6 +36,10 @@ type Fake struct {
 	// Stopping, if set, is told of what Stop ends.
 	Stopping appliance.Stopping
 
+	// Again, if set, holds every restart of a process up until a value can be
+	// taken from it.
+	Again chan struct{}
+
 	// mu guards what follows.
 	mu        sync.Mutex
 	images    map[appliance.Image]*fakeImage
@@ -74,7 +78,7 @@ func (f *Fake) call(name, of string) error {
 }
 
 // Calls returns the calls that were made of Build, Import, Run, Start, Keep,
-// Stop, Exec, Prune, Sweep and Destroy, in order and in short: "Start blog.web v3",
+// GiveUp, Stop, Exec, Prune, Sweep and Destroy, in order and in short: "Start blog.web v3",
 // "Stop blog.web.1 v2".
 func (f *Fake) Calls() []string {
 	f.mu.Lock()

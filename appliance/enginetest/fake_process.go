@@ -24,11 +24,11 @@ type fakeProcess struct {
 
 	log   fakeLog
 	exits chan int      // it ends by itself, with this status
-	kept  chan struct{} // closed by Keep
+	kept  chan struct{} // has a value when Keep was called
 	told  chan struct{} // closed when it is told to finish
 	ended context.CancelFunc
 	gone  chan struct{} // closed when nothing of it runs any more
-	once  struct{ kept, told sync.Once }
+	once  sync.Once     // for told
 }
 
 // Start starts a new generation of one process type.
@@ -68,7 +68,7 @@ func (f *Fake) make(spec appliance.ProcessSpec) ([]*fakeProcess, error) {
 			},
 			fake: f, spec: spec, image: image,
 			container: f.container(image, spec.App, spec.Mounts, nil),
-			exits:     make(chan int, 1), kept: make(chan struct{}), told: make(chan struct{}), gone: make(chan struct{}),
+			exits:     make(chan int, 1), kept: make(chan struct{}, 1), told: make(chan struct{}), gone: make(chan struct{}),
 		}
 		if spec.Generation != "" && slices.ContainsFunc(f.processes, p.same) {
 			return nil, fmt.Errorf("start %s.%d: %w", spec.Type, p.Index, appliance.ErrExists)
@@ -98,7 +98,7 @@ func (p *fakeProcess) start() appliance.Process {
 
 // begin notes that it runs. The caller holds the Fake's mu.
 func (p *fakeProcess) begin() {
-	p.Running, p.Restarting, p.ExitStatus, p.OOM = true, false, 0, false
+	p.Running, p.Restarting, p.ExitStatus, p.OOM, p.Limit = true, false, 0, false, p.spec.Fence.Memory
 	p.Started, p.Addr, p.Health = time.Now(), p.addr, p.firstHealth()
 }
 
@@ -108,34 +108,74 @@ func (p *fakeProcess) live(ctx context.Context, serve func()) {
 	defer serve()
 	defer p.log.close()
 	for {
-		status := p.runChecked(ctx)
-		p.fake.mu.Lock()
-		p.Health = appliance.NoHealth
-		p.Running, p.Addr, p.listening = false, "", nil
-		p.ExitStatus, p.OOM = status, status == statusKilled && ctx.Err() == nil
-		p.fake.mu.Unlock()
+		p.hasEnded(ctx, p.runChecked(ctx))
 		p.log.close()
-		p.fake.tell(p.App)
-		select {
-		case <-p.told:
-			return
-		case <-ctx.Done():
-			return
-		case <-p.kept:
+		for !p.restarts() {
+			select {
+			case <-p.told:
+				return
+			case <-ctx.Done():
+				return
+			case <-p.kept:
+			}
 		}
-		select {
-		case <-p.told:
-			return
-		case <-ctx.Done():
-			return
-		case <-time.After(10 * time.Millisecond): // so that one that fails at once is not all there is
-		}
+		p.pause(ctx)
 		p.fake.mu.Lock()
-		p.Restarts++
+		p.Restarting = false
+		if over := p.isTold() || ctx.Err() != nil; over {
+			p.fake.mu.Unlock()
+			return
+		}
 		p.begin()
 		p.fake.mu.Unlock()
 		p.log.open()
 		p.fake.tell(p.App)
+	}
+}
+
+// pause waits for the next start.
+func (p *fakeProcess) pause(ctx context.Context) {
+	wait := time.After(10 * time.Millisecond) // so that one that fails at once is not all there is
+	if p.fake.Again != nil {
+		wait = nil
+	}
+	select {
+	case <-p.told:
+	case <-ctx.Done():
+	case <-wait:
+	case <-p.fake.Again:
+	}
+}
+
+// hasEnded notes how it has ended.
+func (p *fakeProcess) hasEnded(ctx context.Context, status int) {
+	p.fake.mu.Lock()
+	p.Health = appliance.NoHealth
+	p.Running, p.Addr, p.listening = false, "", nil
+	p.ExitStatus, p.OOM, p.Ended = status, status == statusKilled && ctx.Err() == nil, time.Now()
+	p.fake.mu.Unlock()
+}
+
+// restarts decides, when it has ended, whether it is to start again, and tells
+// those who watch.
+func (p *fakeProcess) restarts() bool {
+	p.fake.mu.Lock()
+	if !p.isTold() && (p.Kept == appliance.Always || p.Kept == appliance.OnFailure && p.ExitStatus != 0) {
+		p.Restarting = true
+		p.Restarts++
+	}
+	again := p.Restarting
+	p.fake.mu.Unlock()
+	p.fake.tell(p.App)
+	return again
+}
+
+func (p *fakeProcess) isTold() bool {
+	select {
+	case <-p.told:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -194,7 +234,7 @@ func (p *fakeProcess) exit(status int) {
 
 // end tells it to finish, and ends it after grace.
 func (p *fakeProcess) end(grace time.Duration) {
-	p.once.told.Do(func() { close(p.told) })
+	p.once.Do(func() { close(p.told) })
 	select {
 	case <-p.gone:
 	case <-time.After(grace):
@@ -204,7 +244,7 @@ func (p *fakeProcess) end(grace time.Duration) {
 }
 
 // Keep restarts the processes from now on when they end.
-func (f *Fake) Keep(ctx context.Context, ids ...string) error {
+func (f *Fake) Keep(ctx context.Context, restart appliance.Restart, ids ...string) error {
 	for _, id := range ids {
 		if err := f.call("Keep", f.describe(id)); err != nil {
 			return err
@@ -212,13 +252,33 @@ func (f *Fake) Keep(ctx context.Context, ids ...string) error {
 		f.mu.Lock()
 		p := f.find(id)
 		if p != nil {
-			p.Kept = true
+			p.Kept = restart
 		}
 		f.mu.Unlock()
 		if p == nil {
 			return fmt.Errorf("process %s: %w", id, appliance.ErrNotFound)
 		}
-		p.once.kept.Do(func() { close(p.kept) })
+		select {
+		case p.kept <- struct{}{}:
+		default: // it has not looked yet
+		}
+	}
+	return nil
+}
+
+// GiveUp ends the processes for good, and leaves them to be listed.
+func (f *Fake) GiveUp(ctx context.Context, ids ...string) error {
+	for _, id := range ids {
+		if err := f.call("GiveUp", f.describe(id)); err != nil {
+			return err
+		}
+		f.mu.Lock()
+		p := f.find(id)
+		f.mu.Unlock()
+		if p != nil {
+			p.end(time.Second)
+			f.tell(p.App)
+		}
 	}
 	return nil
 }

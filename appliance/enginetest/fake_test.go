@@ -19,7 +19,7 @@ func TestFakeIsAnEngine(t *testing.T) {
 func TestAFakeTellsWhatWasAskedOfIt(t *testing.T) {
 	f := newFake(t)
 	started := start(t, f, appliance.ProcessSpec{App: "blog", Type: "web", Release: 2, Image: "program", Replicas: 2})
-	if err := f.Keep(t.Context(), started[1].ID); err != nil {
+	if err := f.Keep(t.Context(), appliance.Always, started[1].ID); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.Stop(t.Context(), 0, started[0].ID); err != nil {

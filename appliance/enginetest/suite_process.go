@@ -27,7 +27,7 @@ var processPromises = []promise{
 			if p.App != w.app || p.Type != "web" || p.Release != 7 || p.Generation != "g7" || p.Index != 3+i {
 				w.Errorf("process = %+v, want what was asked for", p)
 			}
-			if !p.Running || p.Kept || p.Restarting || p.Addr == "" || p.Started.Before(began) || p.Started.After(time.Now()) {
+			if !p.Running || p.Kept != appliance.Never || p.Restarting || p.Addr == "" || p.Started.Before(began) || p.Started.After(time.Now()) {
 				w.Errorf("process = %+v, want one that has just started", p)
 			}
 		}
@@ -131,10 +131,10 @@ var processPromises = []promise{
 
 	{"a kept process is started again when it ends", func(w *world) {
 		p := w.start(appliance.ProcessSpec{Port: 8080})[0]
-		if err := w.e.Keep(w.Context(), p.ID); err != nil {
+		if err := w.e.Keep(w.Context(), appliance.Always, p.ID); err != nil {
 			w.Fatal(err)
 		}
-		if !w.process(p.ID).Kept {
+		if w.process(p.ID).Kept != appliance.Always {
 			w.Error("it is not said to be kept")
 		}
 		w.eventually("it answers", func() bool { return get(p.Addr, "/") != "" })
@@ -149,7 +149,7 @@ var processPromises = []promise{
 		p := w.start(appliance.ProcessSpec{Command: []string{Program, "say", "1"}})[0]
 		w.eventually("it has ended", func() bool { return !w.process(p.ID).Running })
 
-		if err := w.e.Keep(w.Context(), p.ID); err != nil {
+		if err := w.e.Keep(w.Context(), appliance.Always, p.ID); err != nil {
 			w.Fatal(err)
 		}
 
@@ -162,8 +162,80 @@ var processPromises = []promise{
 		}
 	}},
 
+	{"what is kept on failure is not started again when it has ended well", func(w *world) {
+		p := w.start(appliance.ProcessSpec{Port: 8080})[0]
+		if err := w.e.Keep(w.Context(), appliance.OnFailure, p.ID); err != nil {
+			w.Fatal(err)
+		}
+		if got := w.process(p.ID).Kept; got != appliance.OnFailure {
+			w.Errorf("it is kept %q, want on failure", got)
+		}
+		w.eventually("it answers", func() bool { return get(p.Addr, "/") != "" })
+
+		get(p.Addr, "/exit/3")
+		w.eventually("it runs again", func() bool { return w.process(p.ID).Restarts == 1 && get(w.process(p.ID).Addr, "/") != "" })
+		get(w.process(p.ID).Addr, "/exit/0")
+
+		w.eventually("it has ended", func() bool { p = w.process(p.ID); return !p.Running })
+		if p.Restarting || p.ExitStatus != 0 || p.Ended.Before(p.Started) {
+			w.Errorf("process = %+v, want it ended with 0 for good", p)
+		}
+		if err := w.e.Keep(w.Context(), appliance.OnFailure, p.ID); err != nil || w.process(p.ID).Running {
+			w.Errorf("Keep = %v, process = %+v, want it to stay ended", err, w.process(p.ID))
+		}
+	}},
+
+	{"what is kept no more stays ended", func(w *world) {
+		p := w.start(appliance.ProcessSpec{Port: 8080})[0]
+		w.eventually("it answers", func() bool { return get(p.Addr, "/") != "" })
+		if err := errors.Join(w.e.Keep(w.Context(), appliance.Always, p.ID), w.e.Keep(w.Context(), appliance.Never, p.ID)); err != nil {
+			w.Fatal(err)
+		}
+
+		get(p.Addr, "/exit/1")
+
+		w.eventually("it has ended", func() bool { p = w.process(p.ID); return !p.Running })
+		if p.Restarting || p.Kept != appliance.Never {
+			w.Errorf("process = %+v, want it ended for good", p)
+		}
+	}},
+
+	{"what is given up stays ended, and is listed with how it ended", func(w *world) {
+		p := w.start(appliance.ProcessSpec{Command: []string{Program, "say", "3"}})[0]
+		if err := w.e.Keep(w.Context(), appliance.Always, p.ID); err != nil {
+			w.Fatal(err)
+		}
+		// By then it waits so long that it is not started just now.
+		w.eventually("it waits for its restart", func() bool {
+			p = w.process(p.ID)
+			return p.Restarting && !p.Running && p.ExitStatus == 3 && p.Restarts >= 4
+		})
+
+		if err := w.e.GiveUp(w.Context(), p.ID, "gone"); err != nil {
+			w.Fatal(err)
+		}
+
+		given := w.process(p.ID)
+		if given.Running || given.Restarting || given.ExitStatus != 3 {
+			w.Errorf("process = %+v, want it ended with 3 for good", given)
+		}
+		if again := w.process(p.ID); again.Restarts != given.Restarts || again.Running {
+			w.Errorf("process = %+v, want it as it was", again)
+		}
+	}},
+
+	{"a process that wants more memory than it may have is ended, and the limit is said", func(w *world) {
+		p := w.start(appliance.ProcessSpec{Command: []string{Program, "eat"}, Fence: appliance.Fence{Memory: 32 << 20}})[0]
+
+		w.eventually("it has ended", func() bool { p = w.process(p.ID); return !p.Running && p.OOM })
+
+		if p.Limit != 32<<20 || p.ExitStatus != statusKilled {
+			w.Errorf("process = %+v, want a limit of 32 MB and status 137", p)
+		}
+	}},
+
 	{"Keep of a process that is gone is ErrNotFound", func(w *world) {
-		if err := w.e.Keep(w.Context(), "gone"); !errors.Is(err, appliance.ErrNotFound) {
+		if err := w.e.Keep(w.Context(), appliance.Always, "gone"); !errors.Is(err, appliance.ErrNotFound) {
 			w.Errorf("error = %v, want ErrNotFound", err)
 		}
 	}},

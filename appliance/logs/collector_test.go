@@ -141,7 +141,7 @@ func TestEachLineIsTakenOnceWhateverBecomesOfTheDaemon(t *testing.T) {
 func TestTheLastLinesOfACrashAreKept(t *testing.T) {
 	w := newWorld(t)
 	p := w.start("worker", "say", "3", "boom")
-	if err := w.engine.Keep(t.Context(), p.ID); err != nil {
+	if err := w.engine.Keep(t.Context(), appliance.Always, p.ID); err != nil {
 		t.Fatal(err)
 	}
 

@@ -217,7 +217,7 @@ func TestCancelAfterTheSwitchHasBegunIsTooLate(t *testing.T) {
 	}
 	w.Wait()
 	w.wantProcesses("blog", "web.1 v2")
-	if !w.only("blog").Kept {
+	if w.only("blog").Kept == appliance.Never {
 		t.Error("the process is not kept")
 	}
 }

@@ -42,7 +42,7 @@ func (r *run) exchange(ctx context.Context, x exchange, decide func(context.Cont
 		return err
 	}
 	ctx = context.WithoutCancel(ctx)
-	if err := r.Engine.Keep(ctx, ids(started)...); err != nil {
+	if err := r.keep(ctx, r.app, ids(started)...); err != nil {
 		// The next restore does it again.
 		r.Log.WarnContext(ctx, "keep", "app", r.app, "err", err)
 	}
@@ -146,11 +146,11 @@ func (r *run) letGo(ctx context.Context, x exchange) error {
 	if err != nil {
 		return err
 	}
-	done := make(chan struct{})
+	done, limit := make(chan struct{}), r.drainOf(ctx, r.app)
 	r.behind.Go(func() {
 		defer close(done)
-		leaving.Drain(ctx, drain)
-		if err := r.Engine.Stop(ctx, grace, ids(old)...); err != nil {
+		leaving.Drain(ctx, limit)
+		if err := r.Engine.Stop(ctx, r.graceOf(ctx, r.app), ids(old)...); err != nil {
 			r.Log.WarnContext(ctx, "stop old processes", "app", r.app, "err", err)
 		}
 		r.state.endRetiring(old)
@@ -158,7 +158,7 @@ func (r *run) letGo(ctx context.Context, x exchange) error {
 	select {
 	case <-done:
 	case <-time.After(patient):
-		r.progress.Detail("%s end when they have finished their last requests (%d), after at most %s", names(old), leaving.UnderWay(), drain)
+		r.progress.Detail("%s end when they have finished their last requests (%d), after at most %s", names(old), leaving.UnderWay(), limit)
 	}
 	return nil
 }

@@ -96,8 +96,12 @@ func (e *handling) Start(ctx context.Context, spec appliance.ProcessSpec) (proce
 	return e.name(ctx, processes, err)
 }
 
-func (e *handling) Keep(ctx context.Context, ids ...string) error {
-	return e.engine.Keep(ctx, ids...)
+func (e *handling) Keep(ctx context.Context, restart appliance.Restart, ids ...string) error {
+	return e.engine.Keep(ctx, restart, ids...)
+}
+
+func (e *handling) GiveUp(ctx context.Context, ids ...string) error {
+	return e.engine.GiveUp(ctx, ids...)
 }
 
 func (e *handling) Stop(ctx context.Context, grace time.Duration, ids ...string) error {

@@ -212,9 +212,9 @@ func (r *run) explain(ctx context.Context, p appliance.Process) error {
 		hint = "it needs more memory than this machine has to give"
 	case p.ExitStatus == 0:
 		hint = "it ended by itself, without an error: what starts it must go on running, in the foreground"
-	case p.ExitStatus == statusNotFound:
+	case p.ExitStatus == appliance.StatusNotFound:
 		hint = "status 127 means that its command was not found: check the Procfile, and that the build installs it"
-	case p.ExitStatus == statusNotExecutable:
+	case p.ExitStatus == appliance.StatusNotExecutable:
 		hint = "status 126 means that its command cannot be executed: check its mode (git update-index --chmod=+x) and its first line"
 	}
 	return appliance.WithHint(errors.New(what), hint)

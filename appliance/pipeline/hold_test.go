@@ -116,7 +116,7 @@ func TestWhatServedIsStartedAgainBeforeAnybodyNoticesThatTheNewOneFails(t *testi
 		t.Errorf("%d of %d requests failed: %.1q", len(failed), answered, failed)
 	}
 	after := w.only("blog")
-	if after.ID == before.ID || after.Release != 1 || !after.Kept {
+	if after.ID == before.ID || after.Release != 1 || after.Kept == appliance.Never {
 		t.Errorf("process = %+v, want another one of v1 that is kept", after)
 	}
 	w.wantAnswer("blog.localhost", "hello")

@@ -40,7 +40,7 @@ func (r *run) makeWay(ctx context.Context, release appliance.Release, typ string
 		return err
 	}
 	r.state.missed.Store(true)
-	return r.Engine.Stop(ctx, grace, ids(ofType)...)
+	return r.Engine.Stop(ctx, r.graceOf(ctx, r.app), ids(ofType)...)
 }
 
 // overlaps returns why processes of a type may not run beside those of the
@@ -106,7 +106,7 @@ func (r *run) restart(ctx context.Context) (version int, err error) {
 	if err != nil {
 		return app.LiveRelease, err
 	}
-	if _, err := r.complete(ctx, app, of(app.Live, live)); err != nil {
+	if _, err := r.complete(ctx, app, of(app.Live, live), nil); err != nil {
 		return app.LiveRelease, err
 	}
 	release, err := r.Store.Release(ctx, r.app, app.LiveRelease)

@@ -39,7 +39,7 @@ func TestPushIsTakenAllTheWay(t *testing.T) {
 	}
 	w.wantAnswer("blog.localhost", "hello first")
 	w.wantProcesses("blog", "web.1 v1")
-	if !w.only("blog").Kept {
+	if w.only("blog").Kept == appliance.Never {
 		t.Error("the process is not kept")
 	}
 	if got := w.events("blog"); got != "stage:receive stage:cleanup stage:build stage:release stage:deploy" {

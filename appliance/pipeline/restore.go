@@ -67,7 +67,7 @@ func (p *Pipeline) RestoreAll(ctx context.Context) error {
 	known := map[appliance.AppName]bool{}
 	for _, app := range apps {
 		known[app.Name] = true
-		if err := p.Restore(ctx, app.Name); err != nil {
+		if err := p.restore(ctx, app.Name, true); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", app.Name, err))
 		}
 	}
@@ -81,6 +81,11 @@ func (p *Pipeline) RestoreAll(ctx context.Context) error {
 // where it runs only the engine knows. Of an app that does not exist nothing
 // should run.
 func (p *Pipeline) Restore(ctx context.Context, name appliance.AppName) error {
+	return p.restore(ctx, name, false)
+}
+
+// restore is Restore; away says that we, or the engine, had been away.
+func (p *Pipeline) restore(ctx context.Context, name appliance.AppName, away bool) error {
 	s := p.state(name)
 	if err := p.route(ctx, s, name); err != nil {
 		return err
@@ -114,7 +119,14 @@ func (p *Pipeline) Restore(ctx context.Context, name appliance.AppName) error {
 	}
 	left := of(app.Live, processes)
 	if !stopped {
-		if left, err = p.complete(ctx, app, left); err != nil {
+		over, news, err := p.judge(ctx, s, name, left, away)
+		if err == nil && news {
+			err = p.route(ctx, s, name)
+		}
+		if err != nil {
+			return err
+		}
+		if left, err = p.complete(ctx, app, left, over); err != nil {
 			return err
 		}
 		if left = s.beginRetiring(left); len(left) > 0 {
@@ -164,7 +176,14 @@ func (p *Pipeline) route(ctx context.Context, s *state, name appliance.AppName) 
 	}
 	var at []string
 	if !stopped {
-		at = p.whereabouts(name, s.serving(of(app.Live, processes)))
+		over, err := Kept[map[string]Crash](ctx, p, name, crashesSetting)
+		if err != nil {
+			return err
+		}
+		at = p.whereabouts(name, slices.DeleteFunc(s.serving(of(app.Live, processes)), func(q appliance.Process) bool {
+			_, isOver := over[q.ID]
+			return isOver && !q.Running
+		}))
 	}
 	err = p.update(ctx, router.Service{Name: p.Service(name), Hosts: hosts, Targets: at, Policy: policy})
 	if err == nil && !app.Provisional {
@@ -178,7 +197,7 @@ func (p *Pipeline) route(ctx context.Context, s *state, name appliance.AppName) 
 // them for a moment, rather than hear that there is nobody.
 func (p *Pipeline) whereabouts(name appliance.AppName, live []appliance.Process) []string {
 	now := targets(live)
-	if len(now) == 0 && slices.ContainsFunc(live, func(q appliance.Process) bool { return q.Type == Web && q.Kept }) {
+	if len(now) == 0 && slices.ContainsFunc(live, func(q appliance.Process) bool { return q.Type == Web && q.Kept != appliance.Never }) {
 		return p.Router.Targets(p.Service(name))
 	}
 	return now
@@ -206,9 +225,10 @@ func (p *Pipeline) swap(s router.Service) (served *router.Generation, err error)
 	return served, err
 }
 
-// complete starts what is missing of the live generation, has the engine keep
-// what runs, and returns what is too much. The caller holds the app's work.
-func (p *Pipeline) complete(ctx context.Context, app appliance.App, live []appliance.Process) (surplus []appliance.Process, err error) {
+// complete starts what is missing of the live generation, but not what is over,
+// has the engine keep what runs, and returns what is too much. The caller holds
+// the app's work.
+func (p *Pipeline) complete(ctx context.Context, app appliance.App, live []appliance.Process, over map[string]Crash) (surplus []appliance.Process, err error) {
 	if app.LiveRelease == 0 {
 		return nil, nil
 	}
@@ -223,13 +243,20 @@ func (p *Pipeline) complete(ctx context.Context, app appliance.App, live []appli
 	s := p.state(app.Name)
 	surplus = s.surplus(formation, live)
 	live = slices.DeleteFunc(s.serving(live), func(q appliance.Process) bool { return q.Index > formation[q.Type] })
+	policy, err := p.restartPolicy(ctx, app.Name)
+	if err != nil {
+		return nil, err
+	}
 	var unkept []string
 	var alive []appliance.Process
 	for _, q := range live {
+		_, isOver := over[q.ID]
 		switch {
+		case isOver:
+			alive = append(alive, q) // it keeps its place
 		case q.Running || q.Restarting:
 			alive = append(alive, q)
-			if !q.Kept {
+			if q.Kept != policy.Restart {
 				unkept = append(unkept, q.ID)
 			}
 		default:
@@ -251,7 +278,7 @@ func (p *Pipeline) complete(ctx context.Context, app appliance.App, live []appli
 	if len(unkept) == 0 {
 		return surplus, nil
 	}
-	if err := p.Engine.Keep(ctx, unkept...); err != nil {
+	if err := p.Engine.Keep(ctx, policy.Restart, unkept...); err != nil {
 		return nil, err
 	}
 	return surplus, p.route(ctx, s, app.Name)

@@ -64,7 +64,7 @@ func TestMissingProcessIsStartedAgainInItsGeneration(t *testing.T) {
 	now, err := w.engine.Processes(t.Context(), "blog")
 	w.must(err)
 	for _, p := range now {
-		if p.Generation != app.Live || !p.Kept {
+		if p.Generation != app.Live || p.Kept == appliance.Never {
 			t.Errorf("process = %+v, want a kept one of %s", p, app.Live)
 		}
 	}
@@ -76,14 +76,14 @@ func TestLiveProcessThatIsNotKeptIsKept(t *testing.T) {
 	w := newWorld(t)
 	w.refuse("Keep")
 	w.deployed("blog", serves())
-	if w.only("blog").Kept {
+	if w.only("blog").Kept != appliance.Never {
 		t.Fatal("it is kept: this test shows nothing")
 	}
 	w.refuse("")
 
 	w.must(w.Restore(t.Context(), "blog"))
 
-	if !w.only("blog").Kept {
+	if w.only("blog").Kept == appliance.Never {
 		t.Error("it is not kept")
 	}
 }

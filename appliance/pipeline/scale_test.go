@@ -28,7 +28,7 @@ func (w *world) named(name string) appliance.Process {
 	all, err := w.engine.Processes(context.Background(), "blog")
 	w.must(err)
 	for _, p := range all {
-		if p.Name() == name && !p.Restarting {
+		if p.Name() == name {
 			return p
 		}
 	}
@@ -58,7 +58,7 @@ func TestScalingUpStartsOnlyWhatIsMissing(t *testing.T) {
 		t.Errorf("targets = %q, want all three", at)
 	}
 	for _, name := range []string{"web.2", "web.3", "worker.1"} {
-		if p := w.named(name); !p.Kept || p.Generation != before.Generation {
+		if p := w.named(name); p.Kept == appliance.Never || p.Generation != before.Generation {
 			t.Errorf("%s = %+v, want a kept one of %s", name, p, before.Generation)
 		}
 	}
@@ -193,7 +193,7 @@ func TestRenewedProcessTakesOverFromTheOldOne(t *testing.T) {
 
 	w.wantProcesses("blog", "web.1 v1", "web.2 v1", "web.3 v1", "worker.1 v1")
 	now := w.named("web.2")
-	if now.ID == second.ID || !now.Kept || w.named("web.1") != first || w.named("worker.1") != worker {
+	if now.ID == second.ID || now.Kept == appliance.Never || w.named("web.1") != first || w.named("worker.1") != worker {
 		t.Errorf("web.2 = %+v, want another, and nothing else changed", now)
 	}
 	if at := w.Router.Targets("blog"); len(at) != 3 || !slices.Contains(at, now.Addr) || slices.Contains(at, second.Addr) {

@@ -118,9 +118,9 @@ func (r *run) runScript(ctx context.Context, release appliance.Release, s script
 		return fmt.Errorf("%s: %w", s.name, err)
 	case result.OOM:
 		return appliance.WithHint(fmt.Errorf("%s was killed: out of memory", s.name), "it needs more memory than this machine has to give")
-	case result.Status == statusNotFound:
+	case result.Status == appliance.StatusNotFound:
 		hint = "status 127 means that a command was not found: check " + s.from + ", and that the build installs it"
-	case result.Status == statusNotExecutable:
+	case result.Status == appliance.StatusNotExecutable:
 		hint = "status 126 means that a command cannot be executed: check its mode (git update-index --chmod=+x) and its first line"
 	}
 	if result.Status != 0 {
@@ -129,12 +129,6 @@ func (r *run) runScript(ctx context.Context, release appliance.Release, s script
 	r.progress.Detail("(%s)", seconds(time.Since(start)))
 	return nil
 }
-
-// What a shell ends with when it cannot run a command.
-const (
-	statusNotExecutable = 126
-	statusNotFound      = 127
-)
 
 // shellCommand returns how to run a command line in a release's image, with
 // all that its processes find there.

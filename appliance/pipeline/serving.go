@@ -39,13 +39,14 @@ func (s *state) serving(live []appliance.Process) (list []appliance.Process) {
 // both have. That happens when we were interrupted while one took over from
 // the other, which it did as soon as it was kept.
 func compareClaims(a, b appliance.Process) int {
-	if a.Kept != b.Kept {
-		if a.Kept {
+	kept := a.Kept != appliance.Never
+	if kept != (b.Kept != appliance.Never) {
+		if kept {
 			return -1
 		}
 		return 1
 	}
-	if a.Kept {
+	if kept {
 		return b.Started.Compare(a.Started)
 	}
 	return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.ID, b.ID))

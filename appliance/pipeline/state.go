@@ -34,8 +34,9 @@ type state struct {
 
 	mu         sync.Mutex // guards the fields below
 	retiring   map[string]bool
-	coming     map[string]bool // turns whose processes are not ready yet
-	changed    chan struct{}   // closed and replaced whenever a process changes
+	coming     map[string]bool      // turns whose processes are not ready yet
+	crashes    map[string]*obituary // of the live processes
+	changed    chan struct{}        // closed and replaced whenever a process changes
 	recordings map[int]*recording
 }
 

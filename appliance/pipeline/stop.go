@@ -48,11 +48,12 @@ func (r *run) leaveAll(ctx context.Context, live appliance.Generation, old []app
 		return err
 	}
 	defer r.state.endRetiring(old)
+	limit := r.drainOf(ctx, r.app)
 	if n := leaving.UnderWay(); n > 0 {
-		r.progress.Detail("%s under way may end, within %s", count(n, "request"), drain)
+		r.progress.Detail("%s under way may end, within %s", count(n, "request"), limit)
 	}
-	leaving.Drain(ctx, drain)
-	if err := r.Engine.Stop(ctx, grace, ids(old)...); err != nil {
+	leaving.Drain(ctx, limit)
+	if err := r.Engine.Stop(ctx, r.graceOf(ctx, r.app), ids(old)...); err != nil {
 		return err
 	}
 	r.progress.Result("%s is stopped (%s ended in %s)", r.app, countProcesses(len(old)), r.elapsed())

@@ -72,7 +72,7 @@ func (r *run) switchTo(ctx context.Context, release appliance.Release, generatio
 		r.stopGeneration(ctx, generation)
 		return err
 	}
-	if err := r.Engine.Keep(ctx, ids(fresh)...); err != nil {
+	if err := r.keep(ctx, r.app, ids(fresh)...); err != nil {
 		// The next restore does it again.
 		r.Log.WarnContext(ctx, "keep", "app", r.app, "err", err)
 	}
@@ -140,10 +140,11 @@ func (r *run) retire(ctx context.Context, version int, served *router.Generation
 	first := len(old) == 0
 	old = r.state.beginRetiring(old)
 	drained, done := make(chan router.Report, 1), make(chan struct{})
+	limit := r.drainOf(ctx, r.app)
 	r.behind.Go(func() {
 		defer close(done)
-		drained <- served.Drain(ctx, drain)
-		if err := r.Engine.Stop(ctx, grace, ids(old)...); err != nil {
+		drained <- served.Drain(ctx, limit)
+		if err := r.Engine.Stop(ctx, r.graceOf(ctx, r.app), ids(old)...); err != nil {
 			r.Log.WarnContext(ctx, "stop old processes", "app", r.app, "err", err)
 		}
 		r.state.endRetiring(old)
@@ -157,7 +158,7 @@ func (r *run) retire(ctx context.Context, version int, served *router.Generation
 		}
 	case <-wait:
 		r.progress.Detail("v%d live; so far %s", version, r.switching.report(r.Router.Stats(r.Service(r.app))))
-		r.progress.Detail("the old processes finish their last requests (%d), for at most %s", served.UnderWay(), drain)
+		r.progress.Detail("the old processes finish their last requests (%d), for at most %s", served.UnderWay(), limit)
 		return
 	}
 	select {

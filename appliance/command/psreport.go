@@ -1,0 +1,105 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/pipeline"
+)
+
+func (s ps) report(ctx context.Context, c *Call) error {
+	app, err := s.Store.App(ctx, c.App)
+	if err != nil {
+		return err
+	}
+	processes, err := s.Engine.Processes(ctx, c.App)
+	if err != nil {
+		return err
+	}
+	crashes, err := s.Crashes(ctx, c.App)
+	if err != nil {
+		return err
+	}
+	stopped, err := s.Stopped(ctx, c.App)
+	if err != nil {
+		return err
+	}
+	canScale, running, states := true, 0, properties{}
+	if app.LiveRelease != 0 {
+		live, err := s.Store.Release(ctx, c.App, app.LiveRelease)
+		if err != nil {
+			return err
+		}
+		for _, wanted := range live.AppJSON.Formation {
+			canScale = canScale && wanted.Quantity == nil
+		}
+	}
+	for _, p := range processes {
+		if p.Running {
+			running++
+		}
+		state := fmt.Sprintf("%s (CID: %.12s)", status(p, app.Live, crashes[p.ID]), p.ID)
+		states = append(states, [2]string{fmt.Sprintf("status-%s-%d", p.Type, p.Index), state})
+	}
+	isRunning := strconv.FormatBool(running > 0)
+	if running > 0 && running < len(processes) {
+		isRunning = "mixed"
+	}
+	report := properties{
+		{"deployed", strconv.FormatBool(app.LiveRelease != 0)},
+		{"processes", strconv.Itoa(len(processes))},
+		{"can-scale", strconv.FormatBool(canScale)},
+		{"restore", strconv.FormatBool(!stopped)},
+		{"running", isRunning},
+	}
+	for _, name := range psProperties {
+		value, err := s.Store.AppSetting(ctx, c.App, name)
+		if err != nil {
+			return err
+		}
+		report = append(report, [2]string{name, value})
+		if otherwise, ok := pipeline.ProcessDefaults[name]; ok {
+			if value == "" {
+				value = otherwise
+			}
+			report = append(report, [2]string{"computed-" + name, value})
+		}
+	}
+	return c.Report(string(c.App)+" ps information", append(report, states...))
+}
+
+// psProperties are what ps:set sets.
+var psProperties = []string{pipeline.RestartPolicySetting, pipeline.StopTimeoutSetting}
+
+func (s ps) set(ctx context.Context, c *Call) error {
+	property, value := c.Args[1], ""
+	if len(c.Args) > 2 {
+		value = c.Args[2]
+	}
+	var err error
+	switch property {
+	case pipeline.RestartPolicySetting:
+		err = s.SetRestartPolicy(ctx, c.App, value)
+	case pipeline.StopTimeoutSetting:
+		if n, numErr := strconv.Atoi(value); value != "" && (numErr != nil || n < 0 || n > maxStopTimeout) {
+			return fmt.Errorf("%w stop timeout %.80q: give seconds, from 0 to %d", appliance.ErrInvalid, value, maxStopTimeout)
+		}
+		err = s.Store.SetApp(ctx, c.App, property, value)
+	default:
+		return unknownProperty(property, psProperties...)
+	}
+	if err != nil {
+		return err
+	}
+	if value == "" {
+		fmt.Fprintf(c.Stdout, "=====> Unsetting %s of %s\n", property, c.App)
+		return nil
+	}
+	fmt.Fprintf(c.Stdout, "=====> Setting %s of %s to %s\n", property, c.App, value)
+	return nil
+}
+
+// maxStopTimeout is how long a process may take to end, in seconds.
+const maxStopTimeout = 3600

@@ -95,7 +95,7 @@ func (s *Store) GoLive(ctx context.Context, l Live) error {
 		if err != nil {
 			return err
 		}
-		return changeConfig(ctx, tx, l.App, l.Set, l.Unset)
+		return s.changeConfig(ctx, tx, l.App, l.Set, l.Unset)
 	})
 }
 

@@ -17,11 +17,12 @@ import (
 // locks are held against users of the same value in this process, so ask for
 // it once.
 func (s *Store) Certificates() certmagic.Storage {
-	return &certificates{db: s.db, locks: map[string]chan struct{}{}}
+	return &certificates{db: s.db, seal: s.seal, locks: map[string]chan struct{}{}}
 }
 
 type certificates struct {
-	db *sql.DB
+	db   *sql.DB
+	seal seal
 
 	mu    sync.Mutex // guards locks
 	locks map[string]chan struct{}
@@ -29,18 +30,19 @@ type certificates struct {
 
 // Store keeps value under key, all of it or nothing.
 func (c *certificates) Store(ctx context.Context, key string, value []byte) error {
-	if value == nil {
-		value = []byte{} // not NULL
-	}
 	_, err := c.db.ExecContext(ctx, `INSERT INTO certificates (key, value, modified) VALUES (?1, ?2, ?3)
-		ON CONFLICT (key) DO UPDATE SET value = ?2, modified = ?3`, key, value, now())
+		ON CONFLICT (key) DO UPDATE SET value = ?2, modified = ?3`, key, c.seal.close(value, certificatePlace("", key)...), now())
 	return wrap("store", key, err)
 }
 
 // Load returns what is kept under key.
 func (c *certificates) Load(ctx context.Context, key string) ([]byte, error) {
-	var value []byte
-	err := c.db.QueryRowContext(ctx, `SELECT value FROM certificates WHERE key = ?`, key).Scan(&value)
+	var sealed []byte
+	err := c.db.QueryRowContext(ctx, `SELECT value FROM certificates WHERE key = ?`, key).Scan(&sealed)
+	if err != nil {
+		return nil, wrap("load", key, err)
+	}
+	value, err := c.seal.open(sealed, certificatePlace("", key)...)
 	return value, wrap("load", key, err)
 }
 
@@ -107,6 +109,7 @@ func (c *certificates) Stat(ctx context.Context, key string) (certmagic.KeyInfo,
 		info.Size = 0
 		return info, nil
 	}
+	info.Size -= sealOverhead
 	info.Modified, err = parseTime(modified)
 	return info, wrap("stat", key, err)
 }

@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,14 +26,16 @@ var migrations embed.FS
 // appliance: ErrNotFound, ErrExists. What a method has written is on the disk
 // when it returns.
 type Store struct {
-	db *sql.DB
+	db   *sql.DB
+	seal seal
 
 	recording sync.Mutex    // guards recorded
 	recorded  chan struct{} // closed at the next event, if somebody waits
 }
 
 // Open opens the store at path, making it if need be, readable by its owner
-// only, and brings its schema up to date.
+// only, and brings its schema up to date. What may be secret is sealed under
+// the key in secret.key beside it, which is made with the store.
 func Open(ctx context.Context, path string) (*Store, error) {
 	if err := private(path); err != nil {
 		return nil, err
@@ -48,8 +52,11 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	}
 	db.SetMaxOpenConns(4)
 	s := &Store{db: db}
-	if err := s.migrate(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("migrate %s: %w", path, err), db.Close())
+	if err := s.migrate(ctx, filepath.Join(filepath.Dir(path), secretKeyName)); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), db.Close())
+	}
+	if err := s.scrub(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("scrub %s: %w", path, err), db.Close())
 	}
 	return s, nil
 }
@@ -68,9 +75,9 @@ func private(path string) error {
 // Close closes the store.
 func (s *Store) Close() error { return s.db.Close() }
 
-// migrate applies the migrations that the file has not seen. SQLite's
-// user_version counts those it has.
-func (s *Store) migrate(ctx context.Context) error {
+// migrate reads or makes the key, and applies the migrations that the file has
+// not seen. SQLite's user_version counts those it has.
+func (s *Store) migrate(ctx context.Context, key string) error {
 	files, err := fs.Glob(migrations, "migrations/*.sql") // sorted by name
 	if err != nil {
 		return err
@@ -82,6 +89,13 @@ func (s *Store) migrate(ctx context.Context) error {
 	if seen > len(files) {
 		return fmt.Errorf("schema %d is newer than this binary knows (%d): install the newer berth again, or restore a backup from before its upgrade", seen, len(files))
 	}
+	fits, err := s.fits(ctx)
+	if err != nil {
+		return err
+	}
+	if s.seal, err = secretKey(key, fits); err != nil {
+		return err
+	}
 	for i, file := range files[seen:] {
 		script, err := migrations.ReadFile(file)
 		if err != nil {
@@ -91,11 +105,16 @@ func (s *Store) migrate(ctx context.Context) error {
 			if _, err := tx.ExecContext(ctx, string(script)); err != nil {
 				return err
 			}
+			if strings.HasSuffix(file, "_sealed.sql") {
+				if err := s.sealAll(ctx, tx, seen == 0); err != nil {
+					return err
+				}
+			}
 			_, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", seen+i+1))
 			return err
 		})
 		if err != nil {
-			return fmt.Errorf("%s: %w", file, err)
+			return fmt.Errorf("migrate: %s: %w", file, err)
 		}
 	}
 	return nil

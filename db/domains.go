@@ -70,6 +70,6 @@ func (s *Store) SetDomains(ctx context.Context, name appliance.AppName, hosts []
 				return fmt.Errorf("domain %s %w", host, appliance.ErrExists)
 			}
 		}
-		return setApp(ctx, tx, name, setting, value)
+		return s.setApp(ctx, tx, name, setting, value)
 	})
 }

@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"strconv"
 	"time"
 
 	"github.com/berthhq/berth/appliance"
@@ -42,9 +43,15 @@ func (s *Store) Record(ctx context.Context, e appliance.Event) error {
 
 // PruneEvents removes the oldest events if there are too many.
 func (s *Store) PruneEvents(ctx context.Context) error {
-	_, err := s.db.ExecContext(ctx, `
-		DELETE FROM events WHERE id <= (SELECT max(id) FROM events)
-			- coalesce((SELECT CAST(value AS INTEGER) FROM settings WHERE name = ?), ?)`, EventsKeepSetting, DefaultEventsKeep)
+	setting, err := s.Setting(ctx, EventsKeepSetting)
+	if err != nil {
+		return err
+	}
+	keep, err := strconv.Atoi(setting)
+	if err != nil {
+		keep = DefaultEventsKeep
+	}
+	_, err = s.db.ExecContext(ctx, `DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?`, keep)
 	return err
 }
 

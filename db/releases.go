@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/berthhq/berth/appliance"
 )
@@ -13,19 +14,11 @@ import (
 // AddRelease keeps r as the app's next release, whose deploy is to come, and
 // returns it with its version and time.
 func (s *Store) AddRelease(ctx context.Context, r appliance.Release) (appliance.Release, error) {
-	env, err := json.Marshal(r.Env)
-	if err != nil {
-		return r, err
-	}
 	procfile, err := json.Marshal(r.Procfile)
 	if err != nil {
 		return r, err
 	}
-	appJSON, err := json.Marshal(r.AppJSON)
-	if err != nil {
-		return r, err
-	}
-	services, err := json.Marshal(r.Services)
+	secret, err := json.Marshal(secrets{r.Env, r.Services, r.AppJSON})
 	if err != nil {
 		return r, err
 	}
@@ -35,13 +28,18 @@ func (s *Store) AddRelease(ctx context.Context, r appliance.Release) (appliance.
 	}
 	at := now()
 	r.Status = appliance.ReleasePending
-	err = s.db.QueryRowContext(ctx, `
-		INSERT INTO releases (app, version, image, builder, stack, commit_id, env, procfile, port, reason, actor, created_at, app_json, services,
-			status, restores, formation)
-		SELECT ?1, COALESCE(MAX(version), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16 FROM releases WHERE app = ?1
-		RETURNING version`,
-		r.App, r.Image, r.Builder, r.Stack, r.Commit, string(env), string(procfile), r.Port, r.Reason, r.Actor, at,
-		string(appJSON), string(services), r.Status, r.Restores, string(formation)).Scan(&r.Version)
+	err = s.tx(ctx, func(tx *sql.Tx) error {
+		err := tx.QueryRowContext(ctx, `SELECT COALESCE(MAX(version), 0) + 1 FROM releases WHERE app = ?`, r.App).Scan(&r.Version)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `
+			INSERT INTO releases (app, version, image, builder, stack, commit_id, procfile, port, reason, actor, created_at, sealed, status, restores, formation)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			r.App, r.Version, r.Image, r.Builder, r.Stack, r.Commit, string(procfile), r.Port, r.Reason, r.Actor, at,
+			s.seal.close(secret, releasePlace(string(r.App), strconv.Itoa(r.Version))...), r.Status, r.Restores, string(formation))
+		return err
+	})
 	if isMissingParent(err) {
 		return r, &appliance.NoAppError{App: r.App}
 	}
@@ -52,12 +50,19 @@ func (s *Store) AddRelease(ctx context.Context, r appliance.Release) (appliance.
 	return r, err
 }
 
-const releaseColumns = `app, version, image, builder, stack, commit_id, env, procfile, port, reason, actor, created_at, app_json, services,
-	status, restores, formation`
+// secrets is what is sealed of a release: the environment, and what may have
+// been made with it.
+type secrets struct {
+	Env      map[string]string            `json:"env"`
+	Services map[string]appliance.Service `json:"services"`
+	AppJSON  appliance.AppJSON            `json:"app_json"`
+}
+
+const releaseColumns = `app, version, image, builder, stack, commit_id, procfile, port, reason, actor, created_at, sealed, status, restores, formation`
 
 // Release returns one release of an app.
 func (s *Store) Release(ctx context.Context, name appliance.AppName, version int) (appliance.Release, error) {
-	list, err := query(ctx, s, release, `SELECT `+releaseColumns+` FROM releases WHERE app = ? AND version = ?`, name, version)
+	list, err := query(ctx, s, s.release, `SELECT `+releaseColumns+` FROM releases WHERE app = ? AND version = ?`, name, version)
 	if err != nil {
 		return appliance.Release{}, err
 	}
@@ -70,7 +75,7 @@ func (s *Store) Release(ctx context.Context, name appliance.AppName, version int
 // Releases returns an app's last n releases, newest first, or all when n is
 // negative.
 func (s *Store) Releases(ctx context.Context, name appliance.AppName, n int) ([]appliance.Release, error) {
-	return query(ctx, s, release, `
+	return query(ctx, s, s.release, `
 		SELECT `+releaseColumns+` FROM releases WHERE app = ? ORDER BY version DESC LIMIT ?`, name, n)
 }
 
@@ -106,15 +111,23 @@ func (s *Store) DeleteReleases(ctx context.Context, name appliance.AppName, vers
 	})
 }
 
-func release(rows *sql.Rows) (r appliance.Release, err error) {
-	var env, procfile, at, appJSON, services, formation string
-	err = rows.Scan(&r.App, &r.Version, &r.Image, &r.Builder, &r.Stack, &r.Commit, &env, &procfile, &r.Port, &r.Reason, &r.Actor, &at,
-		&appJSON, &services, &r.Status, &r.Restores, &formation)
+func (s *Store) release(rows *sql.Rows) (r appliance.Release, err error) {
+	var procfile, at, formation string
+	var sealed []byte
+	err = rows.Scan(&r.App, &r.Version, &r.Image, &r.Builder, &r.Stack, &r.Commit, &procfile, &r.Port, &r.Reason, &r.Actor, &at, &sealed,
+		&r.Status, &r.Restores, &formation)
 	if err != nil {
 		return r, err
 	}
+	text, err := s.seal.open(sealed, releasePlace(string(r.App), strconv.Itoa(r.Version))...)
+	if err != nil {
+		return r, err
+	}
+	var secret secrets
+	if err := json.Unmarshal(text, &secret); err != nil {
+		return r, fmt.Errorf("release v%d of %s is damaged", r.Version, r.App) // the error could quote a secret
+	}
+	r.Env, r.Services, r.AppJSON = secret.Env, secret.Services, secret.AppJSON
 	r.CreatedAt, err = parseTime(at)
-	return r, errors.Join(err, json.Unmarshal([]byte(env), &r.Env), json.Unmarshal([]byte(procfile), &r.Procfile),
-		json.Unmarshal([]byte(appJSON), &r.AppJSON), json.Unmarshal([]byte(services), &r.Services),
-		json.Unmarshal([]byte(formation), &r.Formation))
+	return r, errors.Join(err, json.Unmarshal([]byte(procfile), &r.Procfile), json.Unmarshal([]byte(formation), &r.Formation))
 }

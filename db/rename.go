@@ -38,6 +38,11 @@ func (s *Store) RenameApp(ctx context.Context, from, to appliance.AppName) error
 				return fmt.Errorf("%s: %w", table, err)
 			}
 		}
+		for _, sealed := range []move{ofConfig, ofSettings, ofReleases} {
+			if err := s.reseal(ctx, tx, sealed, from, to); err != nil {
+				return err
+			}
+		}
 		_, err = tx.ExecContext(ctx, `UPDATE builds SET status = ?, ended_at = ?, error = ? WHERE app = ? AND ended_at = ''`,
 			appliance.BuildCanceled, now(), fmt.Sprintf("the app was renamed from %s to %s", from, to), to)
 		return err

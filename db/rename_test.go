@@ -17,7 +17,7 @@ func TestRenamedAppHasAllThatItHad(t *testing.T) {
 	w.must(w.Scale(ctx, "blog", appliance.Formation{"web": 3}))
 	w.must(w.AddKey(ctx, appliance.Key{Name: "bob", Fingerprint: "f"}))
 	w.must(w.Grant(ctx, appliance.Grant{App: "blog", Who: "bob", Access: appliance.DeployAccess}))
-	_, err := w.AddRelease(ctx, appliance.Release{App: "blog", Image: "i"})
+	_, err := w.AddRelease(ctx, appliance.Release{App: "blog", Image: "i", Env: map[string]string{"A": "1"}})
 	w.must(err)
 	build, err := w.AddBuild(ctx, appliance.Build{App: "blog"}, 20)
 	w.must(err)
@@ -39,6 +39,12 @@ func TestRenamedAppHasAllThatItHad(t *testing.T) {
 	}
 	if n := ask[int](t, d, `SELECT count(*) FROM pragma_foreign_key_check`); n != 0 {
 		t.Errorf("%d rows point nowhere", n)
+	}
+	config, err := w.Config(ctx, "site")
+	setting, settingErr := w.AppSetting(ctx, "site", "x")
+	release, releaseErr := w.Release(ctx, "site", 1)
+	if err := errors.Join(err, settingErr, releaseErr); err != nil || config["A"] != "1" || setting != "y" || release.Env["A"] != "1" {
+		t.Errorf("what was sealed for blog: %q, %q, %q, %v", config, setting, release.Env, err)
 	}
 	if b, err := w.Build(ctx, "site", build.Number); err != nil || b.Status != appliance.BuildCanceled {
 		t.Errorf("what waited = %+v, %v, want it canceled", b, err)

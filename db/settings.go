@@ -3,14 +3,17 @@ package db
 import (
 	"context"
 	"database/sql"
+	"errors"
 
 	"github.com/berthhq/berth/appliance"
 )
 
+// Settings are sealed, all of them: many hold passwords, keys or tokens, and
+// nobody has to think of which.
+
 // Setting returns a setting of the appliance, or "".
-func (s *Store) Setting(ctx context.Context, name string) (value string, err error) {
-	err = s.db.QueryRowContext(ctx, `SELECT value FROM settings WHERE name = ?`, name).Scan(&value)
-	return value, noRows(err, nil)
+func (s *Store) Setting(ctx context.Context, name string) (string, error) {
+	return s.setting(ctx, "", name, `SELECT value FROM settings WHERE name = ?2`)
 }
 
 // Set changes a setting of the appliance; "" takes it back.
@@ -21,14 +24,13 @@ func (s *Store) Set(ctx context.Context, name, value string) error {
 	}
 	_, err := s.db.ExecContext(ctx, `
 		INSERT INTO settings (name, value) VALUES (?, ?)
-		ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, value)
+		ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, s.seal.close([]byte(value), settingPlace("", name)...))
 	return err
 }
 
 // AppSetting returns a setting of an app, or "".
-func (s *Store) AppSetting(ctx context.Context, app appliance.AppName, name string) (value string, err error) {
-	err = s.db.QueryRowContext(ctx, `SELECT value FROM app_settings WHERE app = ? AND name = ?`, app, name).Scan(&value)
-	return value, noRows(err, nil)
+func (s *Store) AppSetting(ctx context.Context, app appliance.AppName, name string) (string, error) {
+	return s.setting(ctx, app, name, `SELECT value FROM app_settings WHERE app = ?1 AND name = ?2`)
 }
 
 // AppSettings returns a setting of all apps that have it.
@@ -49,7 +51,7 @@ func (s *Store) AppSettings(ctx context.Context, name string) (map[appliance.App
 
 // SetApp changes a setting of an app; "" takes it back.
 func (s *Store) SetApp(ctx context.Context, app appliance.AppName, name, value string) error {
-	return setApp(ctx, s.db, app, name, value)
+	return s.setApp(ctx, s.db, app, name, value)
 }
 
 // An execer is a store's database, or a transaction of it.
@@ -57,14 +59,14 @@ type execer interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
 
-func setApp(ctx context.Context, to execer, app appliance.AppName, name, value string) error {
+func (s *Store) setApp(ctx context.Context, to execer, app appliance.AppName, name, value string) error {
 	if value == "" {
 		_, err := to.ExecContext(ctx, `DELETE FROM app_settings WHERE app = ? AND name = ?`, app, name)
 		return err
 	}
 	_, err := to.ExecContext(ctx, `
 		INSERT INTO app_settings (app, name, value) VALUES (?, ?, ?)
-		ON CONFLICT (app, name) DO UPDATE SET value = excluded.value`, app, name, value)
+		ON CONFLICT (app, name) DO UPDATE SET value = excluded.value`, app, name, s.seal.close([]byte(value), settingPlace(string(app), name)...))
 	if isMissingParent(err) {
 		return &appliance.NoAppError{App: app}
 	}
@@ -73,10 +75,29 @@ func setApp(ctx context.Context, to execer, app appliance.AppName, name, value s
 
 // CopySettings gives an app the settings of another, but for one.
 func (s *Store) CopySettings(ctx context.Context, from, to appliance.AppName, but string) error {
-	_, err := s.db.ExecContext(ctx, `
-		INSERT INTO app_settings (app, name, value) SELECT ?, name, value FROM app_settings WHERE app = ? AND name <> ?`, to, from, but)
+	err := s.tx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `
+			INSERT INTO app_settings (app, name, value) SELECT ?, name, value FROM app_settings WHERE app = ? AND name <> ?`, to, from, but)
+		if err != nil {
+			return err
+		}
+		return s.reseal(ctx, tx, ofSettings, from, to)
+	})
 	if isMissingParent(err) {
 		return &appliance.NoAppError{App: to}
 	}
 	return err
+}
+
+func (s *Store) setting(ctx context.Context, app appliance.AppName, name, text string) (string, error) {
+	var sealed []byte
+	err := s.db.QueryRowContext(ctx, text, app, name).Scan(&sealed)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	value, err := s.seal.open(sealed, settingPlace(string(app), name)...)
+	return string(value), err
 }

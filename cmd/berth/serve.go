@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -82,6 +83,10 @@ func (d *daemon) moveIn(ctx context.Context, lock *os.File) (in *inside, err err
 	}()
 	if in.lock == nil {
 		if in.lock, err = lockDir(cfg.path("lock")); err != nil {
+			return in, err
+		}
+		// Nobody goes back to it any more.
+		if err := (&undo{copy: cfg.path("berth.db.undo")}).forget(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return in, err
 		}
 	}

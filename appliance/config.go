@@ -16,19 +16,22 @@ const maxConfigValue = 120 << 10
 // ParseConfigKey checks that s can name an environment variable.
 func ParseConfigKey(s string) (string, error) {
 	if !configKey.MatchString(s) {
-		return "", WithHint(fmt.Errorf("%w config key %q", ErrInvalid, clip(s, 80)), "use letters, digits and underscores, not beginning with a digit, as in DATABASE_URL")
+		return "", WithHint(fmt.Errorf("%w config key %q", ErrInvalid, clip(s, 80)), keyHint)
 	}
 	return s, nil
 }
 
-// ParseConfigPair checks a "KEY=value". The error never holds the value.
+const keyHint = "use letters, digits and underscores, not beginning with a digit, as in DATABASE_URL"
+
+// ParseConfigPair checks a "KEY=value". The error never holds the value, nor
+// what is no key: it may be a piece of a value with an = at its end.
 func ParseConfigPair(s string) (key, value string, err error) {
 	key, value, ok := strings.Cut(s, "=")
 	if !ok {
 		return "", "", WithHint(fmt.Errorf("%w config pair: no = in it", ErrInvalid), "write it as KEY=value")
 	}
-	if key, err = ParseConfigKey(key); err != nil {
-		return "", "", err
+	if !configKey.MatchString(key) {
+		return "", "", WithHint(fmt.Errorf("%w config key before =", ErrInvalid), keyHint)
 	}
 	if strings.ContainsRune(value, 0) {
 		return "", "", fmt.Errorf("%w value of %s: it has a NUL byte", ErrInvalid, key)

@@ -35,17 +35,17 @@ func (s *Store) AppSetting(ctx context.Context, app appliance.AppName, name stri
 
 // AppSettings returns a setting of all apps that have it.
 func (s *Store) AppSettings(ctx context.Context, name string) (map[appliance.AppName]string, error) {
-	type setting struct {
-		app   appliance.AppName
-		value string
-	}
-	list, err := query(ctx, s, func(rows *sql.Rows) (v setting, err error) {
-		return v, rows.Scan(&v.app, &v.value)
-	}, `SELECT app, value FROM app_settings WHERE name = ?`, name)
 	values := map[appliance.AppName]string{}
-	for _, v := range list {
-		values[v.app] = v.value
-	}
+	_, err := query(ctx, s, func(rows *sql.Rows) (_ struct{}, err error) {
+		var app appliance.AppName
+		var sealed []byte
+		if err := rows.Scan(&app, &sealed); err != nil {
+			return struct{}{}, err
+		}
+		value, err := s.seal.open(sealed, settingPlace(string(app), name)...)
+		values[app] = string(value)
+		return struct{}{}, err
+	}, `SELECT app, value FROM app_settings WHERE name = ?`, name)
 	return values, err
 }
 

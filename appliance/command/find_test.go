@@ -42,11 +42,11 @@ func TestUnknownCommandSaysWhatCouldHaveBeenMeant(t *testing.T) {
 func TestWrongArgumentsAreAnsweredWithUsageAndAnExample(t *testing.T) {
 	w := newWorld(t)
 	for _, tt := range []struct{ line, err, hint string }{
-		{"config:set blog", "usage: config:set <app> <key=value>...", "for example: config:set blog "},
-		{"config:set blog A=1 --nope", "usage: config:set <app> <key=value>...: unknown flag: --nope", "`help config:set` says more"},
-		{"config:set", "Please specify an app to run the command on", "usage: config:set <app> <key=value>..."},
+		{"config:set blog", "usage: config:set <app> <key[=value]>...", "for example: config:set blog "},
+		{"config:set blog A=1 --nope", "usage: config:set <app> <key[=value]>...: unknown flag: --nope", "`help config:set` says more"},
+		{"config:set", "Please specify an app to run the command on", "usage: config:set <app> <key[=value]>..."},
 		{"config:set KEY=value", "Please specify an app to run the command on", "for example: config:set blog "},
-		{"config:set --app blog", "usage: config:set <app> <key=value>...", "for example"},
+		{"config:set --app blog", "usage: config:set <app> <key[=value]>...", "for example"},
 		{"apps:list --app blog", "usage: apps:list: unknown flag: --app", ""},
 	} {
 		r := w.run(ada, strings.Fields(tt.line)...)

@@ -140,12 +140,14 @@ func (s *Set) record(ctx context.Context, c Command, actor appliance.Actor, args
 	var detail []string
 	for _, arg := range args {
 		key, _, isPair := strings.Cut(arg, "=")
+		_, keyErr := appliance.ParseConfigKey(key)
+		noKey := keyErr != nil && strings.Contains(c.Args, "<key") // but a piece of a value, perhaps
 		name, nameErr := appliance.ParseAppName(arg)
 		isApp := nameErr == nil && (parseErr != nil || name == call.App) // and not the value of a flag
 		switch {
 		case wantsApp && e.App == "" && isApp:
 			e.App = name
-		case wantsPairs && !isPair && c.flag(arg) == "", c.Secret && len(detail) > 0 && c.flag(arg) == "":
+		case wantsPairs && !isPair && c.flag(arg) == "", noKey && isPair, c.Secret && len(detail) > 0 && c.flag(arg) == "":
 			detail = append(detail, "…")
 		case slices.Contains(surplus, arg):
 			detail = append(detail, "…")

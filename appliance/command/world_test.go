@@ -222,8 +222,8 @@ func args(c command.Command) []string {
 // listings are the commands that list something.
 func (w *world) listings() (list []command.Command) {
 	for _, c := range w.All() {
-		if c.Name == "logs" {
-			continue // it does not end: each line is a value
+		if c.Name == "logs" || c.Name == "config:import" {
+			continue // the one does not end: each line is a value; the other reads the format
 		}
 		if c.Flags != nil && strings.Contains(flagsOf(c), "format") {
 			list = append(list, c)

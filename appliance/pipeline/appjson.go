@@ -46,7 +46,7 @@ func (r *run) setEnv(ctx context.Context, env map[string]appliance.EnvVar) error
 	if err != nil {
 		return err
 	}
-	config, err := r.Store.Config(ctx, r.app)
+	config, err := r.Config(ctx, r.app)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (r *run) setDefaults(ctx context.Context, wanted map[string]string, secrets
 	if err != nil || app.LiveRelease != 0 || len(wanted)+len(secrets) == 0 {
 		return err
 	}
-	config, err := r.Store.Config(ctx, r.app)
+	config, err := r.Config(ctx, r.app)
 	if err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func (r *run) explainSource(ctx context.Context, source *Source, plan *Plan) err
 		return err
 	}
 	plan.Builder, plan.Reason = b.Name(), reason
-	env, err := r.Store.Config(ctx, r.app)
+	env, err := r.Config(ctx, r.app)
 	if err != nil {
 		return err
 	}

@@ -42,20 +42,3 @@ func (r *run) addRelease(ctx context.Context, spec appliance.Release) (release a
 	r.progress.Step("Releasing %s v%d", r.app, release.Version)
 	return release, nil
 }
-
-// environment returns what the processes of a release of the commit have: the
-// app's config, and the commit.
-func (p *Pipeline) environment(ctx context.Context, app appliance.AppName, commit string) (map[string]string, error) {
-	env, err := p.Store.Config(ctx, app)
-	if err != nil {
-		return nil, err
-	}
-	name, err := p.Property(ctx, app, RevEnvVarSetting)
-	if err != nil {
-		return nil, err
-	}
-	if _, set := env[name]; name != NoRevEnvVar && commit != "" && !set {
-		env[name] = commit
-	}
-	return env, nil
-}

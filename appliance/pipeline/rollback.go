@@ -114,7 +114,7 @@ func (r *run) goBack(ctx context.Context, to appliance.Release) error {
 
 // newRollback finds out which config the app had.
 func (r *run) newRollback(ctx context.Context, to appliance.Release) (*rollback, error) {
-	before, err := r.Store.Config(ctx, r.app)
+	before, err := r.Config(ctx, r.app)
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +181,7 @@ func (r *run) config(ctx context.Context) (map[string]string, error) {
 	if r.rollback != nil {
 		return r.rollback.config, nil
 	}
-	return r.Store.Config(ctx, r.app)
+	return r.Config(ctx, r.app)
 }
 
 // say tells which config changes, never to what.
@@ -203,7 +203,7 @@ func (b *rollback) say(r *run) {
 // live. What somebody else has set since the run began stays: a release of it
 // is about to come.
 func (b *rollback) change(ctx context.Context, r *run) (set map[string]string, unset []string, err error) {
-	now, err := r.Store.Config(ctx, r.app)
+	now, err := r.Config(ctx, r.app)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -9,7 +9,7 @@ import (
 // WebPort returns the port that an app's web processes are told to listen on,
 // and whether its config says so. What config says without a restart counts.
 func (p *Pipeline) WebPort(ctx context.Context, name appliance.AppName) (port int, set bool, err error) {
-	env, err := p.Store.Config(ctx, name)
+	env, err := p.Config(ctx, name)
 	if err != nil {
 		return 0, false, err
 	}

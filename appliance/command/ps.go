@@ -3,7 +3,6 @@ package command
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/spf13/pflag"
 
@@ -29,7 +28,6 @@ func Processes(p *pipeline.Pipeline) []Command {
 		{Name: "ps:set", Args: "<app> <ps-property> [<value>]", Short: "set restart-policy or stop-timeout-seconds", For: Deployer, Run: s.set},
 		{Name: "ps:start", Args: "<app>", Short: "start an app that was stopped", For: Deployer, Run: s.start},
 		{Name: "ps:stop", Args: "<app>", Short: "end all processes of an app, until it is started or deployed again", For: Deployer, Run: s.stop},
-		{Name: "releases", Args: "<app>", Short: "list the releases of an app", For: Viewer, Reads: true, Run: s.releases, Flags: listing},
 	}
 }
 
@@ -64,38 +62,4 @@ func (s ps) deployed(ctx context.Context, name appliance.AppName) error {
 		return appliance.WithHint(fmt.Errorf("app %s has not been deployed", name), "deploy it with git push")
 	}
 	return err
-}
-
-// A releaseRow is a release as people and scripts are shown it: without the
-// environment's values.
-type releaseRow struct {
-	Version int       `json:"version"`
-	Live    bool      `json:"live"`
-	Reason  string    `json:"reason"`
-	Actor   string    `json:"actor"`
-	Image   string    `json:"image"`
-	Stack   string    `json:"stack,omitempty"`
-	At      time.Time `json:"at"`
-}
-
-func (s ps) releases(ctx context.Context, c *Call) error {
-	app, err := s.Store.App(ctx, c.App)
-	if err != nil {
-		return err
-	}
-	releases, err := s.Store.Releases(ctx, c.App, -1)
-	if err != nil {
-		return err
-	}
-	list, rows := []releaseRow{}, []string{}
-	for _, r := range releases {
-		row := releaseRow{r.Version, r.Version == app.LiveRelease, r.Reason, r.Actor, string(r.Image), string(r.Stack), r.CreatedAt}
-		live := ""
-		if row.Live {
-			live = "live"
-		}
-		list = append(list, row)
-		rows = append(rows, fmt.Sprintf("v%-5d %-5s %-40s %-20s %s", row.Version, live, row.Reason, row.Actor, row.At.Format(time.RFC3339)))
-	}
-	return c.List(string(c.App)+" releases", list, rows)
 }

@@ -83,7 +83,7 @@ func newWorld(t *testing.T) *world {
 	w.Set = command.NewSet(store, command.Apps(w.Pipeline), command.Processes(w.Pipeline), command.Config(w.Pipeline),
 		command.Domains(w.Pipeline), command.Ports(w.Pipeline), command.Proxy(w.Pipeline), command.Certificates(w.Pipeline), command.Logs(w.Pipeline), command.Settings(w.Pipeline), command.Git(w.Pipeline),
 		command.Builder(w.Pipeline), command.DockerOptions(w.Pipeline),
-		command.Builds(w.Pipeline), command.Resources(w.Pipeline),
+		command.Builds(w.Pipeline), command.Releases(w.Pipeline), command.Resources(w.Pipeline),
 		command.Buildpacks(w.Pipeline),
 		command.Keys(store), command.Access(store), command.Teams(store), command.Stack(w.Pipeline), command.Router(w.Pipeline), command.Metrics{Pipeline: w.Pipeline, Version: "1.2.3"}.Commands(),
 		command.Host(w.Pipeline, command.HostInfo{Version: "1.2.3", SSHPort: 2222, Key: publicKey(t)}))
@@ -202,7 +202,7 @@ func args(c command.Command) []string {
 	args := []string{c.Name}
 	for _, word := range strings.Fields(strings.NewReplacer("[", "", "]", "", "...", "").Replace(c.Args)) {
 		args = append(args, map[string]string{
-			"<app>": "blog", "<new-app>": "api", "<mapping>": "http:80:5000", "<key=value>": "SECRET=hunter2", "<type=count>": "web=1", "<host>": "www.example.test", "<domain>": "apps.example.test",
+			"<app>": "blog", "<release>": "v1", "<other-release>": "v2", "<new-app>": "api", "<mapping>": "http:80:5000", "<key=value>": "SECRET=hunter2", "<type=count>": "web=1", "<host>": "www.example.test", "<domain>": "apps.example.test",
 			"<buildpack>": "nodejs", "<provider>": "hetzner", "<key-id>": "7",
 			"<key>": "bob", "<key|@team>": "bob", "<level>": "view", "<team>": "devs", "<new-name>": "zoe", "<name>": "zoe", "<image>": "stack:1", "<stack>": "heroku-24", "<property>": "deploy-branch", "<value>": "main", "<command>": "apps", "<n>": "1",
 			"<process>": "web", "<ps-property>": "restart-policy",

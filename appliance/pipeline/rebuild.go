@@ -3,6 +3,7 @@ package pipeline
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -62,6 +63,18 @@ func (p *Pipeline) Release(ctx context.Context, name appliance.AppName, version 
 	return release, app.LiveRelease, appliance.WithHint(err, fmt.Sprintf("releases %s lists those that are kept", name))
 }
 
+// ErrNoRelease is for an app without the release that was meant: a live one,
+// or one before it.
+var ErrNoRelease = errors.New("no release")
+
+// A noReleaseError is an ErrNoRelease that says why.
+type noReleaseError string
+
+func (e noReleaseError) Error() string { return string(e) }
+
+// Is makes a noReleaseError an ErrNoRelease.
+func (e noReleaseError) Is(target error) bool { return target == ErrNoRelease }
+
 func notDeployed(name appliance.AppName) error {
-	return appliance.WithHint(fmt.Errorf("nothing has been deployed of %s yet", name), "deploy it: git push berth main")
+	return appliance.WithHint(noReleaseError(fmt.Sprintf("nothing has been deployed of %s yet", name)), "deploy it: git push berth main")
 }

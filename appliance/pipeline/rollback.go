@@ -48,7 +48,7 @@ func (p *Pipeline) Back(ctx context.Context, name appliance.AppName, version int
 		if live.Restores != 0 {
 			what = fmt.Sprintf("there is no release to go back to: v%d is v%d again, and that is the first of %s that worked", live.Version, live.Restores, name)
 		}
-		return to, live, appliance.WithHint(errors.New(what), "deploy another version with git push; releases "+string(name)+" lists what there is")
+		return to, live, appliance.WithHint(noReleaseError(what), "deploy another version with git push; releases "+string(name)+" lists what there is")
 	}
 	if version == 0 {
 		return last, live, nil

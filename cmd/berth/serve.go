@@ -179,6 +179,7 @@ func (d *daemon) moveIn(ctx context.Context, lock *os.File) (in *inside, err err
 			command.Builder(pipe),
 			command.DockerOptions(pipe),
 			command.Builds(pipe),
+			command.Releases(pipe),
 			command.Resources(pipe),
 			command.Buildpacks(pipe),
 			command.Router(pipe),

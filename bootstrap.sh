@@ -454,9 +454,9 @@ readonly other_names=(dokku sshcommand)
 link_names() {
   local name
   for name in "${other_names[@]}"; do
-    if ! command -v "$name" >/dev/null; then
-      ln -s "$binary" "${binary%/*}/$name"
-    elif [[ $(readlink -f "$(command -v "$name")") != "$binary" ]]; then
+    if ! command -v "$name" >/dev/null && [[ ! -e ${binary%/*}/$name ]]; then
+      ln -sf "$binary" "${binary%/*}/$name"
+    elif [[ $(readlink "${binary%/*}/$name") != "$binary" ]]; then
       detail "$name stays what it is: type berth, or berth $name"
     fi
   done
@@ -520,11 +520,26 @@ start_service() {
     if has_systemd; then journalctl -u berth -n 20 --no-pager >&2; else tail -n 20 "$daemon_log" >&2; fi
     die "the daemon does not answer 60 s after it was started: its last lines are above" "mend what they say, then run this again"
   fi
+  add_completion
   if [[ $restart_needed == yes ]]; then
     detail "started"
   else
     detail "runs, nothing has changed"
   fi
+}
+
+readonly completions=/usr/local/share/bash-completion/completions
+
+add_completion() {
+  install -d -m 0755 "$completions"
+  "$binary" completion bash >"$work/completion" 2>/dev/null || return 0 # an older berth has none
+  replace "$completions/berth" 644 <"$work/completion" || true
+  [[ -e $completions/dokku ]] || ln -s berth "$completions/dokku"
+}
+
+remove_completion() {
+  rm -f "$completions/berth"
+  [[ $(readlink "$completions/dokku") != berth ]] || rm -f "$completions/dokku"
 }
 
 # --- the first admin ----------------------------------------------------------
@@ -878,6 +893,7 @@ remove_program() {
     ! command -v update-rc.d >/dev/null || update-rc.d berth remove >/dev/null 2>&1 || true
   fi
   unlink_names
+  remove_completion
   rm -f "$binary" "$binary.new"
   rm -rf "$toolchains" /run/berth
 }

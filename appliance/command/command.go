@@ -47,6 +47,10 @@ type Command struct {
 	// Call.Global is set, and it is for admins only.
 	Global bool
 
+	// Hidden is set for a command that programs ask for, not people: help does
+	// not list it.
+	Hidden bool
+
 	// Verbatim is set for a command whose arguments may look like flags. Its
 	// own flags go before the first of them.
 	Verbatim bool

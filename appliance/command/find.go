@@ -55,11 +55,12 @@ func (s *Set) find(ctx context.Context, session *Session, args []string) (Comman
 	return Command{}, nil, appliance.WithHint(&unknownError{session.program(), name}, didYouMean(name, commandNames(visible))+hint)
 }
 
-// visible returns the commands that the actor may use, on one app or another,
-// by name.
+// visible returns the commands for people that the actor may use, on one app or
+// another, by name.
 func (s *Set) visible(ctx context.Context, actor appliance.Actor) ([]Command, error) {
+	list := slices.DeleteFunc(s.All(), func(c Command) bool { return c.Hidden })
 	if actor.Admin && actor.Name != "" {
-		return s.All(), nil
+		return list, nil
 	}
 	access, err := s.store.Accesses(ctx, actor.Name)
 	if err != nil {
@@ -69,7 +70,7 @@ func (s *Set) visible(ctx context.Context, actor appliance.Actor) ([]Command, er
 	for _, a := range access {
 		best = max(best, a)
 	}
-	return slices.DeleteFunc(s.All(), func(c Command) bool { return best < c.For.least() }), nil
+	return slices.DeleteFunc(list, func(c Command) bool { return best < c.For.least() }), nil
 }
 
 // group is the part of the command's name that others have too, as in apps.

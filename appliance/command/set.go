@@ -28,7 +28,9 @@ func NewSet(store *db.Store, commands ...[]Command) *Set {
 	for _, c := range slices.Concat(commands...) {
 		s.commands[c.Name] = c
 	}
-	s.commands["help"] = s.helpCommand()
+	for _, c := range append(s.completionCommands(), s.helpCommand()) {
+		s.commands[c.Name] = c
+	}
 	s.addManual()
 	return s
 }

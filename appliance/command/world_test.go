@@ -204,7 +204,7 @@ func args(c command.Command) []string {
 		args = append(args, map[string]string{
 			"<app>": "blog", "<release>": "v1", "<other-release>": "v2", "<new-app>": "api", "<mapping>": "http:80:5000", "<key=value>": "SECRET=hunter2", "<type=count>": "web=1", "<host>": "www.example.test", "<domain>": "apps.example.test",
 			"<buildpack>": "nodejs", "<provider>": "hetzner", "<key-id>": "7",
-			"<key>": "bob", "<key|@team>": "bob", "<level>": "view", "<team>": "devs", "<new-name>": "zoe", "<name>": "zoe", "<image>": "stack:1", "<stack>": "heroku-24", "<property>": "deploy-branch", "<value>": "main", "<command>": "apps", "<n>": "1",
+			"<key>": "bob", "<key|@team>": "bob", "<level>": "view", "<team>": "devs", "<new-name>": "zoe", "<word>": "app", "<shell>": "bash", "<name>": "zoe", "<image>": "stack:1", "<stack>": "heroku-24", "<property>": "deploy-branch", "<value>": "main", "<command>": "apps", "<n>": "1",
 			"<process>": "web", "<ps-property>": "restart-policy",
 			"<archive-url>": "http://127.0.0.1:1/app.tar", "<docker-image>": "node:24", "<git-username>": "Camila", "<git-email>": "camila@example.com",
 			"<repository>": "https://127.0.0.1:1/app.git", "<git-ref>": "main", "<username>": "camila", "<password>": "hunter2",

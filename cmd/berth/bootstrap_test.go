@@ -352,7 +352,11 @@ func TestBootstrapFromARelease(t *testing.T) {
 	m.shows(pipe+"bash -s demo --ssh-port 2300", "Berth is ready", "git remote add berth ssh://berth@", ":2300/", "no public SSH key was found", "It floats")
 	m.must("test $(stat -c %a /var/lib/berth) = 700 && test $(stat -c %a /etc/berth/berth.env) = 600")
 
+	m.must("ssh-keygen -q -t ed25519 -N '' -f /tmp/zoe && sshcommand acl-add dokku zoe </tmp/zoe.pub && dokku ssh-keys:list | grep 'NAME=\"zoe\" admin' && sshcommand acl-remove dokku zoe")
+	m.must("bash -c '. /usr/local/share/bash-completion/completions/dokku'")
+
 	m.shows("bash /bootstrap.sh --uninstall")
+	m.must("! test -L /usr/local/bin/dokku && ! test -L /usr/local/bin/sshcommand && ! test -e /usr/local/share/bash-completion/completions/berth")
 	m.must("! docker version --format '{{.Server.Version}}'") // the supervisor had started it
 	m.must("echo ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKzc4VRnjHnR8HBSIbIqHl0iLhYdmEsfXWgFMRAGDvkG ada >/tmp/ada.pub")
 	m.shows(pipe+"bash -s -- --key /tmp/ada.pub --domain example.org --email ada@example.org", "admin: ada, SHA256:", "https://<app>.example.org")

@@ -269,6 +269,24 @@ func TestCommandLineThatMakesNoSenseIsAUsageError(t *testing.T) {
 	}
 }
 
+// textOnly are the commands that change nothing and have no --format json, each
+// with what they print instead.
+var textOnly = map[string]string{
+	"apps:exists": "nothing", "apps:locked": "a line", "git:auth-status": "nothing",
+	"url": "an address", "urls": "addresses", "version": "a version", "config:get": "a value", "git:public-key": "a key", "certs:root": "PEM", "certs:show": "PEM",
+	"builds:output": "what a build printed", "logs:failed": "what a process printed", "config:bundle": "a file of the environment", "router:metrics": "Prometheus's own form", "help": "a page", "completion": "a script", "complete": "words",
+	"proxy:build-config": "nothing is done", "proxy:clear-config": "nothing is done",
+}
+
+func TestWhatOnlyShowsSomethingIsJSONForScripts(t *testing.T) {
+	for _, c := range newWorld(t).All() {
+		_, text := textOnly[c.Name]
+		if hasJSON := c.Flags != nil && strings.Contains(flagsOf(c), "--format"); c.Reads && hasJSON == text {
+			t.Errorf("%s has --format json: %v, and is in textOnly: %v", c.Name, hasJSON, text)
+		}
+	}
+}
+
 func TestEveryListingIsJSONForScripts(t *testing.T) {
 	for name, prepare := range map[string]func(w *world){
 		"with nothing":   func(w *world) { w.ok("ssh-keys:remove", "bob") },

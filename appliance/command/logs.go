@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,7 +27,7 @@ type logs struct {
 // the audit trail.
 func Logs(p *pipeline.Pipeline) []Command {
 	l := logs{p}
-	return append(l.eventCommands(), []Command{
+	return slices.Concat(l.eventCommands(), l.drainCommands(), []Command{
 		{Name: "logs", Args: "<app>", Short: "show what an app's processes print, or with --router its requests", For: Viewer, Reads: true, Run: l.logs, Flags: func(fs *pflag.FlagSet) {
 			fs.BoolP("tail", "t", false, "go on showing it")
 			fs.IntP("num", "n", 100, "the last so many lines; 0 for all there are")
@@ -42,7 +43,7 @@ func Logs(p *pipeline.Pipeline) []Command {
 		{Name: "logs:failed", Args: "<app>", Short: "show what the last deploy that failed has printed", For: Viewer, Reads: true, Run: l.failed},
 		{Name: "logs:set", Args: "<app> <log-property> [<value>]", Short: "set how much is kept: max-size, retention, or --global max-total; no value takes it back", For: Deployer, Global: true, Run: l.set},
 		{Name: "logs:report", Args: "<app>", Short: "show how much is kept", For: Viewer, Global: true, Reads: true, Run: l.report, Flags: listing},
-	}...)
+	})
 }
 
 func (l logs) logs(ctx context.Context, c *Call) error {

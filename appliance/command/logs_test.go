@@ -3,6 +3,9 @@ package command_test
 import (
 	"encoding/json"
 	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -106,5 +109,61 @@ func TestTheLogOfADestroyedAppIsNotTheNextOnes(t *testing.T) {
 	}
 	if got := w.ok("logs:report", "blog"); !strings.Contains(got, "Computed logs max size:        64m\n") {
 		t.Errorf("report:\n%s", got)
+	}
+}
+
+func TestLogsGoToDrains(t *testing.T) {
+	w := newWorld(t)
+	got := make(chan string, 100)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got <- string(body)
+	}))
+	defer server.Close()
+	at := strings.Replace(server.URL, "http://", "http://me:hunter2@", 1) + "/hunter2"
+
+	if out := w.ok("logs:drains:add", "blog", at, "--json"); !strings.Contains(out, "-----> Added drain ") || strings.Contains(out, "hunter2") {
+		t.Errorf("it printed %s", out)
+	}
+	if e := w.last(); e.Action != "logs:drains:add" || strings.Contains(e.Detail, "hunter2") {
+		t.Errorf("event = %+v", e)
+	}
+	w.deploy("blog", "")
+
+	for text := <-got; !strings.Contains(text, `"app":"blog","process":"web.1","release":1,"stream":"stdout","text":"listening on [::]:5000"}`); text = <-got {
+		t.Log(text)
+	}
+	await.That(t, "it is known", func() bool { return !strings.Contains(w.ok("drains", "blog", "--format", "json"), `"sent":0`) })
+	list := w.ok("drains", "blog", "--quiet")
+	if strings.Contains(list, "hunter2") || strings.Contains(w.ok("logs:drains", "blog", "--format", "json"), "hunter2") {
+		t.Errorf("list = %s, want nothing secret", list)
+	}
+	id, _, _ := strings.Cut(list, " ")
+	w.ok("drains:remove", "blog", id)
+	if list := w.ok("drains", "blog", "--quiet"); list != "" {
+		t.Errorf("list = %s", list)
+	}
+	if r := w.run(ada, "drains:remove", "blog", id); !errors.Is(r.err, appliance.ErrNotFound) {
+		t.Errorf("again: %v", r.err)
+	}
+}
+
+// Attack: who may deploy an app has its log sent to what only this machine
+// should reach, to talk to it or to find out what is there.
+func TestOnlyAdminsSendLogsToPrivateAddresses(t *testing.T) {
+	w := newWorld(t)
+	for _, at := range []string{"http://127.0.0.1:1", "syslog://localhost:1", "https://169.254.169.254/latest", "syslog+udp://10.0.0.1", "http://[::1]:1"} {
+		if r := w.run(bob, "logs:drains:add", "blog", at); !errors.Is(r.err, appliance.ErrInvalid) || !strings.Contains(appliance.HintOf(r.err), "admin") {
+			t.Errorf("%s: %v, want ErrInvalid", at, r.err)
+		}
+	}
+	if list := w.ok("drains", "blog", "--quiet"); list != "" {
+		t.Errorf("list = %s", list)
+	}
+	if r := w.run(ada, "logs:drains:add", "blog", "syslog+udp://127.0.0.1:9"); r.err != nil {
+		t.Error(r.err)
+	}
+	if r := w.run(ada, "logs:drains:add", "blog", "syslog+udp://127.0.0.1:9"); !errors.Is(r.err, appliance.ErrExists) {
+		t.Errorf("twice: %v", r.err)
 	}
 }

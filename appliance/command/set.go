@@ -149,7 +149,7 @@ func (s *Set) record(ctx context.Context, c Command, actor appliance.Actor, args
 		switch {
 		case wantsApp && e.App == "" && isApp:
 			e.App = name
-		case wantsPairs && !isPair && c.flag(arg) == "", noKey && isPair, c.Secret && len(detail) > 0 && c.flag(arg) == "":
+		case wantsPairs && !isPair && c.flag(arg) == "", noKey && isPair, c.Secret && (len(detail) > 0 || strings.Contains(arg, "://")) && c.flag(arg) == "":
 			detail = append(detail, "…")
 		case slices.Contains(surplus, arg):
 			detail = append(detail, "…")

@@ -21,6 +21,7 @@ import (
 	"github.com/berthhq/berth/appliance"
 	"github.com/berthhq/berth/appliance/builder"
 	"github.com/berthhq/berth/appliance/command"
+	"github.com/berthhq/berth/appliance/drains"
 	"github.com/berthhq/berth/appliance/enginetest"
 	"github.com/berthhq/berth/appliance/git"
 	"github.com/berthhq/berth/appliance/logs"
@@ -64,7 +65,7 @@ func newWorld(t *testing.T) *world {
 	w.must(err)
 	w.Pipeline = &pipeline.Pipeline{
 		Store: store, Repos: git.Repos{Dir: filepath.Join(w.dir, "git")}, Builders: []builder.Builder{builder.Dockerfile{}},
-		Stack: builder.Stack{Instance: "berth-test"}, Engine: w.engine, Logs: &logs.Archive{Dir: filepath.Join(w.dir, "logs")}, Router: routes, Certificates: certificates, Instance: "berth-test", Temp: filepath.Join(w.dir, "tmp"),
+		Stack: builder.Stack{Instance: "berth-test"}, Engine: w.engine, Logs: &logs.Archive{Dir: filepath.Join(w.dir, "logs")}, Drains: &drains.Set{Dial: pipeline.DialDrain, Log: slog.New(slog.DiscardHandler)}, Router: routes, Certificates: certificates, Instance: "berth-test", Temp: filepath.Join(w.dir, "tmp"),
 		Log: slog.New(slog.DiscardHandler),
 	}
 	w.collect()
@@ -105,10 +106,11 @@ func (w *world) grant() {
 func (w *world) collect() {
 	log := slog.New(slog.DiscardHandler)
 	collector := &logs.Collector{Archive: w.Logs, Engine: w.engine, Log: log}
-	w.engine.Stopping = collector.Stopping
+	w.engine.Stopping, w.Logs.Sink = collector.Stopping, w.Drains
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = w.Logs.Run(ctx) })
+	running.Go(func() { _ = w.Drains.Run(ctx) })
 	running.Go(func() { _ = collector.Run(ctx) })
 	running.Go(func() { _ = w.engine.Watch(ctx, collector.Changed) })
 	w.t.Cleanup(func() {
@@ -210,7 +212,7 @@ func args(c command.Command) []string {
 			"<repository>": "https://127.0.0.1:1/app.git", "<git-ref>": "main", "<username>": "camila", "<password>": "hunter2",
 			"<door-property>": "hsts", "<header>": "X-Key", "<text>": "hunter2", "<error>": "503", "<ip>": "192.0.2.7",
 			"<source>": "/old", "<destination>": "/new", "<status>": "302", "<visitor>": "vera", "<auth-property>": "realm", "<maintenance-property>": "retry-after",
-			"<part>": "crt", "<log-property>": "max-size", "<event-property>": "keep", "<phase>": "build", "<option=value>": "--build-arg=SECRET=hunter2",
+			"<part>": "crt", "<log-property>": "max-size", "<drain-url>": "https://hunter2@127.0.0.1:1/", "<event-property>": "keep", "<phase>": "build", "<option=value>": "--build-arg=SECRET=hunter2",
 		}[word])
 	}
 	if i := slices.Index(args, ""); i >= 0 {

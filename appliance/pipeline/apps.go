@@ -136,7 +136,7 @@ func (r *run) destroy(ctx context.Context) error {
 	if _, err := r.Certificates.RemoveOwn(ctx, service); err != nil {
 		return err
 	}
-	return errors.Join(r.Router.AccessLog.Forget(service), r.Logs.Forget(appliance.AppName(service)), r.ApplyLogBounds(ctx))
+	return errors.Join(r.Router.AccessLog.Forget(service), r.Logs.Forget(appliance.AppName(service)), r.ApplyLogBounds(ctx), r.ApplyDrains(ctx))
 }
 
 // Discard removes an app that came into being for a push and that nothing has

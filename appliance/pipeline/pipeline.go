@@ -14,6 +14,7 @@ import (
 
 	"github.com/berthhq/berth/appliance"
 	"github.com/berthhq/berth/appliance/builder"
+	"github.com/berthhq/berth/appliance/drains"
 	"github.com/berthhq/berth/appliance/git"
 	"github.com/berthhq/berth/appliance/logs"
 	"github.com/berthhq/berth/appliance/progress"
@@ -31,6 +32,7 @@ type Pipeline struct {
 	Stack        builder.Stack // what buildpacks build on, but for what settings say
 	Engine       appliance.Engine
 	Logs         *logs.Archive
+	Drains       *drains.Set // where lines of logs go too; nil for nowhere
 	Router       *router.Router
 	Certificates *certs.Manager
 	Preflight    certs.Preflight // what is known of this machine for checks before orders

@@ -39,7 +39,7 @@ func (p *Pipeline) Rename(ctx context.Context, from, to appliance.AppName, out i
 		ctx := context.WithoutCancel(ctx)
 		p.swapStates(from, to)
 		p.attention.look(from)
-		err = p.route(ctx, p.state(to), to)
+		err = errors.Join(p.route(ctx, p.state(to), to), p.ApplyDrains(ctx))
 		// The trail of the new name begins with the old one.
 		actor := appliance.ActorFrom(ctx)
 		return errors.Join(err, p.forgetHosts(ctx, to, hosts), p.Store.Record(ctx, appliance.Event{

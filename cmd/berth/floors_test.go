@@ -15,7 +15,7 @@ var floors = [][]string{
 	{"router/shelf", "router/wire"},
 	{"router/http2"},
 	{"appliance", "appliance/await", "appliance/progress", "appliance/static", "router", "tls"},
-	{"db", "tls/acmetest", "appliance/builder", "appliance/docker", "appliance/enginetest", "appliance/git", "appliance/logs"},
+	{"db", "tls/acmetest", "appliance/builder", "appliance/docker", "appliance/drains", "appliance/enginetest", "appliance/git", "appliance/logs"},
 	{"appliance/pipeline", "tls/acmetest/acmeserver"},
 	{"appliance/command"},
 	{"appliance/gateway"},

@@ -352,6 +352,7 @@ func (in *inside) serve(ctx context.Context, doors *doors) error {
 	g.Go(func() error { return rest(watching) })
 	g.Go(func() error { return in.pipe.Attend(watching) })
 	g.Go(func() error { return in.archive.Run(watching) })
+	g.Go(func() error { return in.drains.Run(watching) })
 	g.Go(func() error { return in.collector.Run(watching) })
 	g.Go(func() error { return in.engine.Watch(watching, in.collector.Changed) })
 	g.Go(func() error { return serveMetrics(watching, doors, in.metrics) })

@@ -19,6 +19,7 @@ import (
 	"github.com/berthhq/berth/appliance/builder"
 	"github.com/berthhq/berth/appliance/command"
 	"github.com/berthhq/berth/appliance/docker"
+	"github.com/berthhq/berth/appliance/drains"
 	"github.com/berthhq/berth/appliance/gateway"
 	"github.com/berthhq/berth/appliance/git"
 	"github.com/berthhq/berth/appliance/logs"
@@ -63,6 +64,7 @@ type inside struct {
 	certificates *certs.Manager
 	archive      *logs.Archive
 	collector    *logs.Collector
+	drains       *drains.Set
 	pipe         *pipeline.Pipeline
 	door         *gateway.Gateway
 	metrics      *http.Server
@@ -106,6 +108,8 @@ func (d *daemon) moveIn(ctx context.Context, lock *os.File) (in *inside, err err
 	in.engine = engine
 	engine.Log = log
 	in.archive = &logs.Archive{Dir: cfg.path("log"), Log: log}
+	in.drains = &drains.Set{Dial: pipeline.DialDrain, Log: log}
+	in.archive.Sink = in.drains
 	in.collector = &logs.Collector{Archive: in.archive, Engine: engine, Log: log}
 	engine.Stopping = in.collector.Stopping
 	switch {
@@ -135,6 +139,7 @@ func (d *daemon) moveIn(ctx context.Context, lock *os.File) (in *inside, err err
 		Stack:        builder.Stack{Instance: cfg.instance, Binary: cfg.binary, CAs: builder.DefaultCAs},
 		Engine:       d.considerate(engine),
 		Logs:         in.archive,
+		Drains:       in.drains,
 		Router:       d.routes,
 		Certificates: certificates,
 		Preflight:    certs.Preflight{Addresses: publicIPs(cfg.ip), Proxied: d.routes.Proxied},
@@ -154,7 +159,7 @@ func (d *daemon) moveIn(ctx context.Context, lock *os.File) (in *inside, err err
 	if err := pipe.Repos.InstallHook(self, "--socket", cfg.socket); err != nil {
 		return in, err
 	}
-	if err := errors.Join(pipe.ApplyTrust(ctx), pipe.ApplyOrderChecks(ctx), pipe.ApplyLogBounds(ctx)); err != nil {
+	if err := errors.Join(pipe.ApplyTrust(ctx), pipe.ApplyOrderChecks(ctx), pipe.ApplyLogBounds(ctx), pipe.ApplyDrains(ctx)); err != nil {
 		return in, err
 	}
 	metrics := command.Metrics{Pipeline: pipe, Version: version, Started: d.started}

@@ -5,11 +5,16 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 
-.PHONY: build test lint unit race bench-deploy bench-build bench-commands bench-router compatibility test-stack test-bootstrap clean
+# Where the router spends its time, as "make profile" has measured it: the
+# compiler takes more care there. Tests do without, as everything would be
+# compiled twice.
+PGO      = -pgo=$(CURDIR)/cmd/berth/router.pgo
+
+.PHONY: build test lint unit race bench-deploy bench-build bench-commands bench-router profile compatibility test-stack test-bootstrap clean
 
 # One static binary.
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o berth ./cmd/berth
+	CGO_ENABLED=0 $(GO) build -trimpath $(PGO) -ldflags '$(LDFLAGS)' -o berth ./cmd/berth
 
 # Everything that must pass before a change lands. Needs Docker and the base
 # image; "sudo ./bootstrap.sh test" makes both.
@@ -36,9 +41,17 @@ bench-commands:
 	$(GO) test -run '^$$' -bench Commands -benchtime 1x -timeout 20m ./cmd/berth
 
 # What a request costs beside nginx, HAProxy, Caddy, kamal-proxy and Go's own
-# reverse proxy. Takes 15 minutes; BENCH_ROUTER=quick takes one.
+# reverse proxy. Takes less than 15 minutes; BENCH_ROUTER=quick takes one.
 bench-router:
-	$(GO) test -run '^$$' -bench Router -benchtime 1x -timeout 60m ./cmd/berth
+	$(GO) test $(PGO) -run '^$$' -bench Router -benchtime 1x -timeout 60m ./cmd/berth
+
+# Measures anew where the router spends its time.
+profile:
+	rm -rf .profile && mkdir .profile
+	BENCH_ROUTER=h1,h2,tls,1m,ws BENCH_ROUTER_DOORS=berth BENCH_ROUTER_ROUNDS=1 BENCH_ROUTER_SECONDS=8 BENCH_ROUTER_PROFILE=$(CURDIR)/.profile \
+		$(GO) test -trimpath -run '^$$' -bench Router -benchtime 1x -timeout 20m ./cmd/berth
+	$(GO) tool pprof -proto .profile/*.pprof > cmd/berth/router.pgo
+	rm -rf .profile
 
 # Builds the stack twice from the same packages, and compares every file.
 test-stack:

@@ -402,7 +402,7 @@ build() {
     git -C "$here" describe --tags --always --dirty 2>/dev/null || echo dev)
   detail "build berth $version"
   (cd "$here" && persistently go list -deps ./cmd/berth)
-  (cd "$here" && CGO_ENABLED=0 quietly go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$version" -o "$work/berth" ./cmd/berth)
+  (cd "$here" && CGO_ENABLED=0 quietly go build -trimpath -buildvcs=false -pgo="$here/cmd/berth/router.pgo" -ldflags "-s -w -X main.version=$version" -o "$work/berth" ./cmd/berth)
 }
 
 fetch() { curl -fsSL --retry 3 -o "$2" "$1" || die "cannot download $1" "check BERTH_URL and the network"; }

@@ -87,7 +87,7 @@ func (o *opened) measure(c routerCase, seconds int) (m measured) {
 	m.others = max(0, ((all-allBefore).Seconds()-both)/time.Since(begun).Seconds())
 	m.rss = float64(o.rss())
 	finish()
-	took := sorted(c.load.paced(o, seconds, c.rate))
+	took := sorted(c.load.paced(o, seconds+1, c.rate))
 	m.p50, m.p99, m.p999 = quantile(took, 0.5), quantile(took, 0.99), quantile(took, 0.999)
 	return m
 }

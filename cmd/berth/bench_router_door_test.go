@@ -14,6 +14,7 @@ import (
 // A door is a proxy that is measured.
 type door struct {
 	name    string
+	most    int        // hosts with which it starts within a minute; 0 for any number
 	prepare func(*lab) // fails the benchmark where the program is missing
 	version func(*lab) string
 	open    func(l *lab, address string, hosts []string) *opened

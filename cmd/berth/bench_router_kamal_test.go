@@ -14,6 +14,7 @@ import (
 
 var kamalDoor = &door{
 	name:    "kamal-proxy",
+	most:    1_000,
 	prepare: kamalModule.build,
 	version: func(*lab) string { return kamalModule.version },
 	open: func(l *lab, address string, hosts []string) *opened {
@@ -55,8 +56,7 @@ func (k *kamal) run(address string) *pinned {
 // await waits until it takes commands.
 func (k *kamal) await(p *pinned) {
 	k.lab.Helper()
-	// With 10,000 services it computes for more than a minute before it listens.
-	if !await.Until(6*time.Minute, func() bool { return k.command("list").Run() == nil }) {
+	if !await.Until(time.Minute, func() bool { return k.command("list").Run() == nil }) {
 		out, err := k.command("list").CombinedOutput()
 		said, _ := os.ReadFile(p.said) // whatever there is
 		k.lab.Fatalf("kamal-proxy takes no commands: %v: %s\n%s", err, out, said)

@@ -16,7 +16,7 @@ import (
 //
 //	BENCH_ROUTER          cases, h1,h2,tls,1m,ws,idle,routes,table; or "quick"
 //	BENCH_ROUTER_DOORS    berth,nginx,haproxy,caddy,kamal-proxy,go
-//	BENCH_ROUTER_SECONDS  of each measurement
+//	BENCH_ROUTER_SECONDS  of each measurement at full load; latency takes one more
 //	BENCH_ROUTER_ROUNDS   of each case
 //	BENCH_ROUTER_PROFILE  a directory for CPU profiles of berth
 func BenchmarkRouter(b *testing.B) {
@@ -54,7 +54,7 @@ func routerPlan() benchPlan {
 	p := benchPlan{
 		doors:   slices.Clone(allDoors),
 		rounds:  number("BENCH_ROUTER_ROUNDS", 3),
-		seconds: number("BENCH_ROUTER_SECONDS", 3),
+		seconds: number("BENCH_ROUTER_SECONDS", 2),
 		hosts:   []int{10, 1_000, 10_000},
 	}
 	wanted := os.Getenv("BENCH_ROUTER")

@@ -101,6 +101,16 @@ type Engine interface {
 	// process still uses.
 	Prune(ctx context.Context, app AppName, keep ...Image) error
 
+	// CreateNetwork makes a network that apps can share, or returns ErrExists.
+	CreateNetwork(ctx context.Context, name string) error
+
+	// RemoveNetwork removes such a network, or returns ErrNotFound. One that
+	// something is on is not removed.
+	RemoveNetwork(ctx context.Context, name string) error
+
+	// Networks lists the networks that apps share, by name.
+	Networks(ctx context.Context) ([]Network, error)
+
 	// Sweep removes what runs that began before a moment have left, for after
 	// our own end has interrupted them.
 	Sweep(ctx context.Context, before time.Time) error
@@ -148,6 +158,7 @@ type RunSpec struct {
 	User    string   // "1000:1000"; the image's own if ""
 	Mounts  []Mount
 	Tmpfs   []string // directories that are memory only, and in no image
+	Options Options
 	Stdin   io.Reader
 	Out     io.Writer
 
@@ -208,6 +219,7 @@ type ProcessSpec struct {
 	Turn       string   // tells them from those of the same indices that they take over from
 	Aliases    []string // host names by which the app's other processes reach it
 	Fence      Fence    // what each of them may take of memory, CPUs and pids
+	Options    Options
 }
 
 // An ExecSpec says what to run beside a process.
@@ -217,11 +229,13 @@ type ExecSpec struct {
 	Out     io.Writer
 }
 
-// A Mount shares a volume of the app with a process. The engine makes the
-// volume when it is missing.
+// A Mount shares a volume of the app with a process, or a directory of the
+// machine. The engine makes the volume when it is missing.
 type Mount struct {
-	Volume string // "cache"; the engine adds the app's name
-	Path   string // where the process sees it
+	Volume   string // "cache"; the engine adds the app's name
+	Dir      string `json:",omitempty"` // instead of a volume: an absolute path, which must be there
+	Path     string // where the process sees it
+	ReadOnly bool   `json:",omitempty"`
 }
 
 // A Process is one copy of a process type.

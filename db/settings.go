@@ -73,6 +73,12 @@ func (s *Store) setApp(ctx context.Context, to execer, app appliance.AppName, na
 	return err
 }
 
+// SettingNames returns the names of an app's settings that begin so, in order.
+func (s *Store) SettingNames(ctx context.Context, app appliance.AppName, prefix string) ([]string, error) {
+	return query(ctx, s, text, `
+		SELECT name FROM app_settings WHERE app = ?1 AND substr(name, 1, length(?2)) = ?2 ORDER BY name`, app, prefix)
+}
+
 // CopySettings gives an app the settings of another, but for one.
 func (s *Store) CopySettings(ctx context.Context, from, to appliance.AppName, but string) error {
 	err := s.tx(ctx, func(tx *sql.Tx) error {

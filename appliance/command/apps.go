@@ -1,13 +1,10 @@
 package command
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
-	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -45,16 +42,8 @@ func (a apps) create(ctx context.Context, c *Call) error {
 
 func (a apps) destroy(ctx context.Context, c *Call) error {
 	if !c.Bool("force") {
-		fmt.Fprintf(c.Stderr, " !     WARNING: Potentially Destructive Action\n"+
-			" !     This command will destroy %s, with its releases, config, domains and volumes.\n"+
-			" !     To proceed, type \"%s\"\n\n> ", c.App, c.App)
-		answer, err := bufio.NewReader(io.LimitReader(c.Stdin, 1<<10)).ReadString('\n')
-		if strings.TrimSpace(answer) != string(c.App) {
-			return appliance.WithHint(errors.New("not confirmed: nothing was destroyed"),
-				fmt.Sprintf("type the app's name, or use: apps:destroy %s --force", c.App))
-		}
-		if err != nil {
-			fmt.Fprintln(c.Stderr)
+		if err := confirm(c, string(c.App)+", with its releases, config, domains and volumes", string(c.App), "apps:destroy "+string(c.App)); err != nil {
+			return err
 		}
 	}
 	fmt.Fprintf(c.Stdout, "Destroying %s\n", c.App)

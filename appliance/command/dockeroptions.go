@@ -19,47 +19,55 @@ type dockerOptions struct {
 }
 
 // DockerOptions returns the commands about what Docker is told when it builds
-// an app.
+// an app, and when it makes its containers.
 func DockerOptions(p *pipeline.Pipeline) []Command {
 	o := dockerOptions{p}
 	return []Command{
-		{Name: "docker-options:add", Args: "<app> <phase> <option[=value]>...", Short: "have builds of a Dockerfile take an option, as --build-arg KEY", For: Deployer, Verbatim: true, Run: o.add},
-		{Name: "docker-options:remove", Args: "<app> <phase> <option[=value]>...", Short: "take an option back", For: Deployer, Verbatim: true, Run: o.remove},
-		{Name: "docker-options:clear", Args: "<app> [<phase>]", Short: "take all options back", For: Deployer, Run: o.clear},
-		{Name: "docker-options:list", Args: "<app>", Short: "list the options", For: Deployer, Reads: true, Run: o.list, Flags: func(fs *pflag.FlagSet) {
+		{Name: "docker-options:add", Args: "<app> <phase> <option[=value]>...", Short: "add options of the phases build, deploy, run: build --build-arg KEY, deploy --shm-size 256m", For: Deployer, Verbatim: true, Run: o.add, Flags: processFlag},
+		{Name: "docker-options:remove", Args: "<app> <phase> <option[=value]>...", Short: "take options back", For: Deployer, Verbatim: true, Run: o.remove, Flags: processFlag},
+		{Name: "docker-options:clear", Args: "<app> [<phase>]", Short: "take all options back, or those of some phases", For: Deployer, Run: o.clear, Flags: processFlag},
+		{Name: "docker-options:list", Args: "<app>", Short: "list the options of a phase", For: Deployer, Reads: true, Run: o.list, Flags: func(fs *pflag.FlagSet) {
 			listing(fs)
-			fs.String("phase", "build", "the only one that has options")
+			processFlag(fs)
+			fs.String("phase", "build", "build, deploy or run")
 		}},
 		{Name: "docker-options:report", Args: "<app>", Short: "show the options", For: Deployer, Reads: true, Run: o.report, Flags: listing},
 	}
 }
 
-// buildPhase is the phase that has options.
+func processFlag(fs *pflag.FlagSet) {
+	fs.String("process", "", "of one process type only, in the phases deploy and run")
+}
+
+// buildPhase is the phase whose options are the builders'.
 const buildPhase = "build"
 
-// checkPhase refuses Dokku's other phases by name, or several: what is set for
-// them would have no effect.
-func checkPhase(phases string) error {
-	for phase := range strings.SplitSeq(phases, ",") {
-		switch phase {
-		case buildPhase:
-		case "deploy", "run":
-			return appliance.WithHint(fmt.Errorf("%w phase %s: only builds have options", appliance.ErrInvalid, phase),
-				"processes have the app's config (config:set); for builds there are\n"+builder.OptionsHelp)
+// A phase is a phase of an app, or of one of its process types.
+type phase struct{ name, setting string }
+
+// phases reads "deploy,run" and --process.
+func (o dockerOptions) phases(c *Call, names string) (list []phase, err error) {
+	typ, err := c.Flags.GetString("process")
+	if err != nil {
+		return nil, err
+	}
+	if typ != "" && !processType.MatchString(typ) {
+		return nil, fmt.Errorf("%w process type %.60q", appliance.ErrInvalid, typ)
+	}
+	for name := range strings.SplitSeq(names, ",") {
+		setting, ok := pipeline.Phases[name]
+		switch {
+		case name == buildPhase && typ == "":
+			list = append(list, phase{name, pipeline.BuildOptionsSetting})
+		case name == buildPhase:
+			return nil, appliance.WithHint(fmt.Errorf("%w: a build is of the whole app", appliance.ErrInvalid), "leave --process away, or give the phase deploy or run")
+		case ok:
+			list = append(list, phase{name, pipeline.OfType(setting, typ)})
 		default:
-			return appliance.WithHint(fmt.Errorf("%w phase %.40q", appliance.ErrInvalid, phase), "it is build, as in docker-options:add blog build --build-arg KEY")
+			return nil, appliance.WithHint(fmt.Errorf("%w phase %.40q", appliance.ErrInvalid, name), "it is build, deploy or run, or several, as in docker-options:add blog deploy,run --shm-size 256m")
 		}
 	}
-	return nil
-}
-
-// options returns what is set for an app.
-func (o dockerOptions) options(ctx context.Context, app appliance.AppName) ([]string, error) {
-	return o.List(ctx, app, pipeline.BuildOptionsSetting)
-}
-
-func (o dockerOptions) keep(ctx context.Context, app appliance.AppName, list []string) error {
-	return o.KeepList(ctx, app, pipeline.BuildOptionsSetting, list)
+	return list, nil
 }
 
 // maxOptions is more than anybody needs.
@@ -67,83 +75,140 @@ const maxOptions = 100
 
 func (o dockerOptions) add(ctx context.Context, c *Call) error {
 	return o.change(ctx, c, func(list []string, option builder.Option) ([]string, error) {
-		if len(list) >= maxOptions {
-			return nil, fmt.Errorf("%w: more than %d options", appliance.ErrInvalid, maxOptions)
-		}
 		return append(slices.DeleteFunc(list, option.Replaces), option.String()), nil
-	})
+	}, pipeline.AddDockerOptions)
 }
 
 func (o dockerOptions) remove(ctx context.Context, c *Call) error {
 	return o.change(ctx, c, func(list []string, option builder.Option) ([]string, error) {
 		i := slices.Index(list, option.String())
 		if i < 0 {
-			return nil, appliance.WithHint(fmt.Errorf("option of %s %w", c.App, appliance.ErrNotFound), "docker-options:list "+string(c.App)+" shows them as they are removed")
+			return nil, fmt.Errorf("option of %s %w", c.App, appliance.ErrNotFound)
 		}
 		return slices.Delete(list, i, i+1), nil
-	})
+	}, pipeline.RemoveDockerOptions)
 }
 
-// change changes the list by each of the options of the call.
-func (o dockerOptions) change(ctx context.Context, c *Call, each func([]string, builder.Option) ([]string, error)) error {
-	if err := checkPhase(c.Args[1]); err != nil {
-		return err
-	}
-	options, err := builder.ParseOptions(c.Args[2:])
+// change changes the lists of the phases that the call names, all or none: that
+// of builds by each of the options, those of containers by all of them.
+func (o dockerOptions) change(ctx context.Context, c *Call, each func([]string, builder.Option) ([]string, error), containers func(list, args []string) ([]string, error)) error {
+	phases, err := o.phases(c, c.Args[1])
 	if err != nil {
 		return err
 	}
-	if len(options) == 0 {
+	if len(c.Args) == 2 || c.Args[2] == "" {
 		return errors.New("at least one option must be given")
 	}
-	list, err := o.options(ctx, c.App)
-	if err != nil {
-		return err
+	changed := make([][]string, len(phases))
+	for i, p := range phases {
+		list, err := o.List(ctx, c.App, p.setting)
+		if err != nil {
+			return err
+		}
+		if p.name == buildPhase {
+			list, err = changeBuild(list, c.Args[2:], each)
+		} else {
+			list, err = containers(list, c.Args[2:])
+		}
+		if errors.Is(err, appliance.ErrNotFound) {
+			return appliance.WithHint(err, fmt.Sprintf("docker-options:list %s --phase %s shows them as they are removed", c.App, p.name))
+		}
+		if err != nil {
+			return err
+		}
+		if len(list) > maxOptions {
+			return fmt.Errorf("%w: more than %d options", appliance.ErrInvalid, maxOptions)
+		}
+		changed[i] = list
 	}
-	for _, option := range options {
-		if list, err = each(list, option); err != nil {
+	for i, p := range phases {
+		if err := o.keep(ctx, c, p, changed[i]); err != nil {
 			return err
 		}
 	}
-	if err := o.keep(ctx, c.App, list); err != nil {
+	return nil
+}
+
+func changeBuild(list, args []string, each func([]string, builder.Option) ([]string, error)) ([]string, error) {
+	options, err := builder.ParseOptions(args)
+	for _, option := range options {
+		if list, err = each(list, option); err != nil {
+			return nil, err
+		}
+	}
+	return list, err
+}
+
+func (o dockerOptions) keep(ctx context.Context, c *Call, p phase, list []string) error {
+	if err := o.KeepList(ctx, c.App, p.setting, list); err != nil {
 		return err
 	}
-	fmt.Fprintf(c.Stdout, "=====> The next build of %s has %d options\n", c.App, len(list))
+	n := fmt.Sprintf("%d options", len(list))
+	if len(list) == 0 {
+		n = "no options"
+	}
+	switch p.name {
+	case buildPhase:
+		fmt.Fprintf(c.Stdout, "=====> The next build of %s has %s\n", c.App, n)
+	default:
+		fmt.Fprintf(c.Stdout, "=====> Containers of %s (%s) have %s from the next deploy or ps:restart on\n", c.App, p.name, n)
+	}
 	return nil
 }
 
 func (o dockerOptions) clear(ctx context.Context, c *Call) error {
-	if len(c.Args) > 1 {
-		if err := checkPhase(c.Args[1]); err != nil {
+	names := strings.Join(c.Args[1:], "")
+	if names == "" {
+		names = "build,deploy,run"
+		if typ, _ := c.Flags.GetString("process"); typ != "" {
+			names = "deploy,run"
+		}
+	}
+	phases, err := o.phases(c, names)
+	if err != nil {
+		return err
+	}
+	for _, p := range phases {
+		if err := o.keep(ctx, c, p, nil); err != nil {
 			return err
 		}
 	}
-	if err := o.keep(ctx, c.App, nil); err != nil {
-		return err
-	}
-	fmt.Fprintf(c.Stdout, "=====> The next build of %s has no options\n", c.App)
 	return nil
 }
 
 func (o dockerOptions) list(ctx context.Context, c *Call) error {
-	phase, err := c.Flags.GetString("phase")
+	name, err := c.Flags.GetString("phase")
 	if err != nil {
 		return err
 	}
-	if err := checkPhase(phase); err != nil {
-		return err
-	}
-	list, err := o.options(ctx, c.App)
+	phases, err := o.phases(c, name)
 	if err != nil {
 		return err
 	}
-	return c.List(string(c.App)+" docker options (build)", list, list)
+	list, err := o.List(ctx, c.App, phases[0].setting)
+	if err != nil {
+		return err
+	}
+	return c.List(fmt.Sprintf("%s docker options (%s)", c.App, name), list, list)
 }
 
 func (o dockerOptions) report(ctx context.Context, c *Call) error {
-	list, err := o.options(ctx, c.App)
+	settings, err := o.Store.SettingNames(ctx, c.App, "docker-options-")
 	if err != nil {
 		return err
 	}
-	return c.Report(string(c.App)+" docker options information", properties{{"docker-options-build", strings.Join(list, " ")}})
+	report := properties{{"docker-options-build", ""}, {"docker-options-deploy", ""}, {"docker-options-run", ""}}
+	for _, setting := range settings {
+		list, err := o.List(ctx, c.App, setting)
+		if err != nil {
+			return err
+		}
+		text := strings.Join(list, " ")
+		if i := slices.IndexFunc(report, func(p [2]string) bool { return p[0] == setting }); i >= 0 {
+			report[i][1] = text
+			continue
+		}
+		report = append(report, [2]string{setting, text})
+	}
+	return c.Report(string(c.App)+" docker options information", report)
 }

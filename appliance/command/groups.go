@@ -12,7 +12,7 @@ var groups = map[string]string{
 	"certs":              "certificates: your own, and how those that Berth gets stand",
 	"checks":             "when a new process is ready for visitors",
 	"config":             "the environment of an app",
-	"docker-options":     "arguments and secrets for builds of a Dockerfile",
+	"docker-options":     "what Docker is told for builds of a Dockerfile, and for containers",
 	"domains":            "the hosts that lead to an app",
 	"error-pages":        "an app's own error pages",
 	"git":                "where an app's source comes from",
@@ -20,6 +20,7 @@ var groups = map[string]string{
 	"http-auth":          "ask visitors for a name and a password",
 	"letsencrypt":        "where certificates come from",
 	"maintenance":        "a page that says to come again",
+	"network":            "networks that apps share",
 	"nginx":              "what the router does for an app, as Dokku calls it",
 	"ports":              "which port an app listens on",
 	"proxy":              "whether the router leads to an app",
@@ -29,5 +30,6 @@ var groups = map[string]string{
 	"router":             "what the router does for an app, and what it counts",
 	"ssh-keys":           "who may come in",
 	"stack":              "what buildpacks build on",
+	"storage":            "what of an app outlives its containers",
 	"teams":              "keys that are granted apps together",
 }

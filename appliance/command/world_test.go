@@ -66,7 +66,8 @@ func newWorld(t *testing.T) *world {
 	w.Pipeline = &pipeline.Pipeline{
 		Store: store, Repos: git.Repos{Dir: filepath.Join(w.dir, "git")}, Builders: []builder.Builder{builder.Dockerfile{}},
 		Stack: builder.Stack{Instance: "berth-test"}, Engine: w.engine, Logs: &logs.Archive{Dir: filepath.Join(w.dir, "logs")}, Drains: &drains.Set{Dial: pipeline.DialDrain, Log: slog.New(slog.DiscardHandler)}, Router: routes, Certificates: certificates, Instance: "berth-test", Temp: filepath.Join(w.dir, "tmp"),
-		Log: slog.New(slog.DiscardHandler),
+		Storage: filepath.Join(w.dir, "storage"),
+		Log:     slog.New(slog.DiscardHandler),
 	}
 	w.collect()
 	t.Cleanup(func() {
@@ -83,7 +84,7 @@ func newWorld(t *testing.T) *world {
 	w.grant()
 	w.Set = command.NewSet(store, command.Apps(w.Pipeline), command.Processes(w.Pipeline), command.Config(w.Pipeline),
 		command.Domains(w.Pipeline), command.Ports(w.Pipeline), command.Proxy(w.Pipeline), command.Certificates(w.Pipeline), command.Logs(w.Pipeline), command.Settings(w.Pipeline), command.Git(w.Pipeline),
-		command.Builder(w.Pipeline), command.DockerOptions(w.Pipeline),
+		command.Builder(w.Pipeline), command.DockerOptions(w.Pipeline), command.Storage(w.Pipeline), command.Networks(w.Pipeline),
 		command.Builds(w.Pipeline), command.Releases(w.Pipeline), command.Resources(w.Pipeline),
 		command.Buildpacks(w.Pipeline),
 		command.Keys(store), command.Access(store), command.Teams(store), command.Stack(w.Pipeline), command.Router(w.Pipeline), command.Metrics{Pipeline: w.Pipeline, Version: "1.2.3"}.Commands(),
@@ -204,7 +205,7 @@ func args(c command.Command) []string {
 	args := []string{c.Name}
 	for _, word := range strings.Fields(strings.NewReplacer("[", "", "]", "", "...", "").Replace(c.Args)) {
 		args = append(args, map[string]string{
-			"<app>": "blog", "<release>": "v1", "<other-release>": "v2", "<new-app>": "api", "<mapping>": "http:80:5000", "<key=value>": "SECRET=hunter2", "<type=count>": "web=1", "<host>": "www.example.test", "<domain>": "apps.example.test",
+			"<app>": "blog", "<release>": "v1", "<other-release>": "v2", "<new-app>": "api", "<mapping>": "http:80:5000", "<mount>": "data:/data", "<directory>": "files", "<network>": "shared", "<key=value>": "SECRET=hunter2", "<type=count>": "web=1", "<host>": "www.example.test", "<domain>": "apps.example.test",
 			"<buildpack>": "nodejs", "<provider>": "hetzner", "<key-id>": "7",
 			"<key>": "bob", "<key|@team>": "bob", "<level>": "view", "<team>": "devs", "<new-name>": "zoe", "<word>": "app", "<shell>": "bash", "<name>": "zoe", "<image>": "stack:1", "<stack>": "heroku-24", "<property>": "deploy-branch", "<value>": "main", "<command>": "apps", "<n>": "1",
 			"<process>": "web", "<ps-property>": "restart-policy",
@@ -224,8 +225,8 @@ func args(c command.Command) []string {
 // listings are the commands that list something.
 func (w *world) listings() (list []command.Command) {
 	for _, c := range w.All() {
-		if c.Name == "logs" || c.Name == "config:import" {
-			continue // the one does not end: each line is a value; the other reads the format
+		if c.Name == "logs" || c.Name == "config:import" || c.Name == "network:info" {
+			continue // the one does not end: each line is a value; the other reads the format; the last is of a network that must be there
 		}
 		if c.Flags != nil && strings.Contains(flagsOf(c), "format") {
 			list = append(list, c)

@@ -75,6 +75,10 @@ func (e *Engine) createKnownAs(ctx context.Context, name string, aliases []strin
 func (e *Engine) mounts(ctx context.Context, app appliance.AppName, mounts []appliance.Mount) ([]mount.Mount, error) {
 	var found []mount.Mount
 	for _, m := range mounts {
+		if m.Dir != "" {
+			found = append(found, mount.Mount{Type: mount.TypeBind, Source: m.Dir, Target: m.Path, ReadOnly: m.ReadOnly})
+			continue
+		}
 		name := e.networkName(app) + "." + m.Volume
 		// Creating a volume that exists is no error, and changes nothing.
 		v, err := e.docker.VolumeCreate(ctx, volume.CreateOptions{Name: name, Labels: e.labels(kindVolume, app)})
@@ -91,7 +95,7 @@ func (e *Engine) mounts(ctx context.Context, app appliance.AppName, mounts []app
 		if v.Labels[labelInstance] != e.instance {
 			return nil, explain("volume "+name, errdefs.ErrAlreadyExists)
 		}
-		found = append(found, mount.Mount{Type: mount.TypeVolume, Source: name, Target: m.Path})
+		found = append(found, mount.Mount{Type: mount.TypeVolume, Source: name, Target: m.Path, ReadOnly: m.ReadOnly})
 	}
 	return found, nil
 }

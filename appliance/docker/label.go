@@ -35,6 +35,7 @@ const (
 	kindImage   = "image"
 	kindNetwork = "network"
 	kindVolume  = "volume"
+	kindShared  = "shared-network" // that apps share
 )
 
 // labels returns the labels of an object of app, or of the appliance itself

@@ -91,13 +91,18 @@ func (e *Engine) createRun(ctx context.Context, spec appliance.RunSpec) (string,
 		}
 		mounts = append(mounts, socket)
 	}
+	shared, err := e.sharedIDs(ctx, spec.Options.Networks)
+	if err != nil {
+		return "", err
+	}
 	host := e.hardened(runPids)
 	e.fence(host, spec.Fence)
+	set(host, spec.Options)
 	host.Mounts = mounts
 	host.NetworkMode = container.NetworkMode(net)
 	host.OomScoreAdj = runOOMScore
 	host.LogConfig.Type = "none" // the output goes to spec.Out only
-	host.Tmpfs = map[string]string{}
+	host.Tmpfs = with(nil, host.Tmpfs)
 	for _, dir := range spec.Tmpfs {
 		host.Tmpfs[dir] = "exec,mode=1777"
 	}
@@ -106,15 +111,24 @@ func (e *Engine) createRun(ctx context.Context, spec appliance.RunSpec) (string,
 		Cmd:       spec.Command,
 		Env:       spec.Env,
 		User:      spec.User,
-		Labels:    e.labels(kindRun, spec.App),
+		Labels:    with(spec.Options.Labels, e.labels(kindRun, spec.App)),
 		OpenStdin: spec.Stdin != nil,
 		StdinOnce: spec.Stdin != nil,
+	}
+	configure(config, spec.Options)
+	if spec.User != "" {
+		config.User = spec.User
 	}
 	if spec.Command != nil {
 		config.Entrypoint = []string{""}
 	}
 	name := e.networkName(spec.App) + ".run." + strings.ToLower(rand.Text()[:8])
 	id, err := e.create(ctx, name, config, host)
+	if err == nil && len(shared) > 0 {
+		if err = e.attach(ctx, id, shared); err != nil {
+			err = errors.Join(err, e.tidy(ctx, id))
+		}
+	}
 	return id, explain("run", err)
 }
 

@@ -28,6 +28,11 @@ func (e *Engine) Start(ctx context.Context, spec appliance.ProcessSpec) ([]appli
 	}
 	host := e.hardened(processPids)
 	e.fence(host, spec.Fence)
+	spec.Options.Networks, err = e.sharedIDs(ctx, spec.Options.Networks)
+	if err != nil {
+		return nil, err
+	}
+	set(host, spec.Options)
 	host.Mounts = mounts
 	host.NetworkMode = container.NetworkMode(net)
 	host.LogConfig = container.LogConfig{Type: "local", Config: map[string]string{"max-size": "10m", "max-file": "3"}}
@@ -57,8 +62,9 @@ func (e *Engine) startOne(ctx context.Context, spec appliance.ProcessSpec, index
 		Image:  string(spec.Image),
 		Cmd:    spec.Command,
 		Env:    spec.Env,
-		Labels: e.processLabels(spec, index),
+		Labels: with(spec.Options.Labels, e.processLabels(spec, index)),
 	}
+	configure(config, spec.Options)
 	if spec.Command != nil {
 		// The command is the whole of it, not arguments to the image's
 		// own entrypoint.
@@ -75,6 +81,9 @@ func (e *Engine) startOne(ctx context.Context, spec appliance.ProcessSpec, index
 	id, err := e.createKnownAs(ctx, name, spec.Aliases, config, host)
 	if err != nil {
 		return "", appliance.Process{}, explain(doing, err)
+	}
+	if err := e.attach(ctx, id, spec.Options.Networks); err != nil {
+		return id, appliance.Process{}, explain(doing, err)
 	}
 	if err := e.docker.ContainerStart(ctx, id, container.StartOptions{}); err != nil {
 		return id, appliance.Process{}, explain(doing, err)

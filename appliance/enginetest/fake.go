@@ -50,6 +50,7 @@ type Fake struct {
 	watchers  []*fakeWatcher
 	calls     []string
 	started   []appliance.ProcessSpec
+	networks  []appliance.Network
 	ran       []appliance.RunSpec
 	built     []appliance.BuildSpec
 }

@@ -59,6 +59,11 @@ func (f *Fake) make(spec appliance.ProcessSpec) ([]*fakeProcess, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", spec.Type, err)
 	}
+	for _, a := range spec.Options.Networks {
+		if f.network(a.Network) < 0 {
+			return nil, fmt.Errorf("network %s %w", a.Network, appliance.ErrNotFound)
+		}
+	}
 	var made []*fakeProcess
 	for i := range spec.Replicas {
 		p := &fakeProcess{

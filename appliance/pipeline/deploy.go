@@ -88,7 +88,11 @@ func (r *run) startHealthy(ctx context.Context, release appliance.Release, gener
 			if err := r.makeWay(ctx, release, typ, formation[typ], old); err != nil {
 				return nil, fmt.Errorf("end the old %s: %w", typ, err)
 			}
-			specs = append(specs, processSpec(release, generation, typ, formation[typ]))
+			spec, err := r.contain(ctx, processSpec(release, generation, typ, formation[typ]))
+			if err != nil {
+				return nil, err
+			}
+			specs = append(specs, spec)
 		}
 		together, err := r.startAll(ctx, specs)
 		if err != nil {

@@ -74,7 +74,10 @@ func (r *run) startBeside(ctx context.Context, x exchange, turn string) (started
 		var specs []appliance.ProcessSpec
 		for _, typ := range group {
 			for _, series := range inSeries(indices[typ]) {
-				spec := processSpec(x.release, x.live, typ, len(series))
+				spec, err := r.contain(ctx, processSpec(x.release, x.live, typ, len(series)))
+				if err != nil {
+					return started, err
+				}
 				spec.First, spec.Turn = series[0], turn
 				specs = append(specs, spec)
 			}

@@ -166,6 +166,18 @@ func (e *handling) Prune(ctx context.Context, app appliance.AppName, keep ...app
 	return e.engine.Prune(ctx, handle, keep...)
 }
 
+func (e *handling) CreateNetwork(ctx context.Context, name string) error {
+	return e.engine.CreateNetwork(ctx, name)
+}
+
+func (e *handling) RemoveNetwork(ctx context.Context, name string) error {
+	return e.engine.RemoveNetwork(ctx, name)
+}
+
+func (e *handling) Networks(ctx context.Context) ([]appliance.Network, error) {
+	return e.engine.Networks(ctx)
+}
+
 func (e *handling) Sweep(ctx context.Context, before time.Time) error {
 	return e.engine.Sweep(ctx, before)
 }

@@ -30,7 +30,11 @@ func (r *run) makeWay(ctx context.Context, release appliance.Release, typ string
 	if err != nil {
 		return err
 	}
-	why := overlaps(setting, release, typ, n)
+	mounts, err := r.withStorage(ctx, r.app, release.Services[typ].Mounts)
+	if err != nil {
+		return err
+	}
+	why := overlaps(setting, release, typ, n, mounts)
 	ofType := slices.DeleteFunc(slices.Clone(old), func(p appliance.Process) bool { return p.Type != typ })
 	if why == "" || len(ofType) == 0 {
 		return nil
@@ -45,7 +49,7 @@ func (r *run) makeWay(ctx context.Context, release appliance.Release, typ string
 
 // overlaps returns why processes of a type may not run beside those of the
 // next generation, or "".
-func overlaps(setting string, release appliance.Release, typ string, n int) string {
+func overlaps(setting string, release appliance.Release, typ string, n int, mounts []appliance.Mount) string {
 	wanted := release.AppJSON.Formation[typ].Overlap
 	switch {
 	case setting == "off":
@@ -54,7 +58,7 @@ func overlaps(setting string, release appliance.Release, typ string, n int) stri
 		return ""
 	case wanted != nil && !*wanted:
 		return "does not overlap (app.json)"
-	case wanted != nil, len(release.Services[typ].Mounts) == 0:
+	case wanted != nil, !slices.ContainsFunc(mounts, func(m appliance.Mount) bool { return !m.ReadOnly }):
 		return ""
 	case typ == Web && n > 1:
 		return "" // they share the volume as it is

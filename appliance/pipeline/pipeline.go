@@ -39,6 +39,7 @@ type Pipeline struct {
 	Addresses    Addresses
 	Instance     string // what the names of its images begin with
 	Temp         string // a directory for what is being worked on
+	Storage      string // a directory of directories that apps can mount; beside what is ours alone
 	Log          *slog.Logger
 
 	builds line // the builds of the whole machine

@@ -266,7 +266,10 @@ func (p *Pipeline) complete(ctx context.Context, app appliance.App, live []appli
 		}
 	}
 	for _, at := range missing(formation, alive) {
-		spec := processSpec(release, app.Live, at.typ, 1)
+		spec, err := p.contain(ctx, processSpec(release, app.Live, at.typ, 1))
+		if err != nil {
+			return nil, err
+		}
 		spec.First = at.index
 		started, err := p.Engine.Start(ctx, spec)
 		if err != nil {

@@ -104,6 +104,10 @@ func (r *run) runScript(ctx context.Context, release appliance.Release, s script
 		App: r.app, Image: release.Image, Command: shellCommand(release, s.command), Env: environ(release.Env),
 		Out: io.MultiWriter(kept, r.progress),
 	}
+	spec, err := r.Contain(ctx, spec, "")
+	if err != nil {
+		return err
+	}
 	if s.commit != "" {
 		spec.Commit = &appliance.CommitSpec{Tag: s.commit}
 	}

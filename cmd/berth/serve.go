@@ -145,6 +145,7 @@ func (d *daemon) moveIn(ctx context.Context, lock *os.File) (in *inside, err err
 		Preflight:    certs.Preflight{Addresses: publicIPs(cfg.ip), Proxied: d.routes.Proxied},
 		Addresses:    pipeline.Addresses{IP: cfg.ip, HTTPSPort: d.doors.port(httpsDoor)},
 		Instance:     cfg.instance,
+		Storage:      cfg.path("storage"),
 		Temp:         cfg.path("sources"), // emptied at the start, so nobody else's
 		Log:          log,
 	}
@@ -183,6 +184,8 @@ func (d *daemon) moveIn(ctx context.Context, lock *os.File) (in *inside, err err
 			command.Git(pipe),
 			command.Builder(pipe),
 			command.DockerOptions(pipe),
+			command.Storage(pipe),
+			command.Networks(pipe),
 			command.Builds(pipe),
 			command.Releases(pipe),
 			command.Resources(pipe),

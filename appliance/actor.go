@@ -9,6 +9,7 @@ type Door string
 const (
 	Local  Door = "local" // the unix socket: whoever may open it is an admin
 	SSH    Door = "ssh"
+	HTTP   Door = "http"
 	System Door = "system" // the appliance itself, at boot or after a crash
 )
 

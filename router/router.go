@@ -45,7 +45,8 @@ func New(log *slog.Logger) *Router {
 }
 
 // Handle has h answer for host. The appliance's own hosts come before those of
-// services, which can neither take nor cover them.
+// services, which can neither take nor cover them. With nil, host is the
+// appliance's no more.
 func (r *Router) Handle(host string, h http.Handler) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

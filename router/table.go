@@ -167,7 +167,9 @@ func (e *edit) handle(host string, h http.Handler) {
 	if e.own = maps.Clone(e.own); e.own == nil {
 		e.own = map[string]http.Handler{}
 	}
-	e.own[host] = h
+	if e.own[host] = h; h == nil {
+		delete(e.own, host)
+	}
 }
 
 // parts are a map in parts, of which a change copies one.

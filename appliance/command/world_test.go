@@ -87,7 +87,7 @@ func newWorld(t *testing.T) *world {
 		command.Builder(w.Pipeline), command.DockerOptions(w.Pipeline), command.Storage(w.Pipeline), command.Networks(w.Pipeline),
 		command.Builds(w.Pipeline), command.Releases(w.Pipeline), command.Resources(w.Pipeline),
 		command.Buildpacks(w.Pipeline),
-		command.Keys(store), command.Access(store), command.Teams(store), command.Stack(w.Pipeline), command.Router(w.Pipeline), command.Metrics{Pipeline: w.Pipeline, Version: "1.2.3"}.Commands(),
+		command.Keys(store), command.Access(store), command.Teams(store), command.Tokens(store), command.API(w.Pipeline), command.Stack(w.Pipeline), command.Router(w.Pipeline), command.Metrics{Pipeline: w.Pipeline, Version: "1.2.3"}.Commands(),
 		command.Host(w.Pipeline, command.HostInfo{Version: "1.2.3", SSHPort: 2222, Key: publicKey(t)}))
 	return w
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	gossh "golang.org/x/crypto/ssh"
+
+	"github.com/berthhq/berth/appliance/command"
 )
 
 // Call runs one command on the appliance that listens on socket, and returns
@@ -17,7 +19,7 @@ func Call(ctx context.Context, socket string, args []string, stdin io.Reader, st
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", socket)
 	if err != nil {
-		return exitFailed, err
+		return command.ExitFailed, err
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
@@ -27,19 +29,19 @@ func Call(ctx context.Context, socket string, args []string, stdin io.Reader, st
 		User: localUser(), HostKeyCallback: gossh.InsecureIgnoreHostKey(),
 	})
 	if err != nil {
-		return exitFailed, err
+		return command.ExitFailed, err
 	}
 	session, err := gossh.NewClient(c, chans, reqs).NewSession()
 	if err != nil {
-		return exitFailed, err
+		return command.ExitFailed, err
 	}
 	in, err := session.StdinPipe()
 	if err != nil {
-		return exitFailed, err
+		return command.ExitFailed, err
 	}
 	session.Stdout, session.Stderr = stdout, stderr
 	if err := session.Start(quote(args)); err != nil {
-		return exitFailed, err
+		return command.ExitFailed, err
 	}
 	go func() {
 		// Not session.Stdin: Wait would wait for the person to type on.
@@ -53,7 +55,7 @@ func Call(ctx context.Context, socket string, args []string, stdin io.Reader, st
 		return exit.ExitStatus(), nil
 	}
 	if err != nil {
-		return exitFailed, err
+		return command.ExitFailed, err
 	}
 	return 0, nil
 }

@@ -147,7 +147,7 @@ func (g *Gateway) handleRemote(s ssh.Session) {
 	known, err := g.Store.Key(s.Context(), fingerprint)
 	if err != nil {
 		show(s.Stderr(), fmt.Errorf("%w: your key: %w", appliance.ErrDenied, err))
-		s.Exit(exitDenied)
+		s.Exit(command.ExitDenied)
 		return
 	}
 	g.handle(s, appliance.Actor{

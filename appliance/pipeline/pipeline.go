@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net/http"
 	"sync"
 	"time"
 
@@ -37,9 +38,10 @@ type Pipeline struct {
 	Certificates *certs.Manager
 	Preflight    certs.Preflight // what is known of this machine for checks before orders
 	Addresses    Addresses
-	Instance     string // what the names of its images begin with
-	Temp         string // a directory for what is being worked on
-	Storage      string // a directory of directories that apps can mount; beside what is ours alone
+	Instance     string       // what the names of its images begin with
+	Temp         string       // a directory for what is being worked on
+	Storage      string       // a directory of directories that apps can mount; beside what is ours alone
+	API          http.Handler // what answers commands over HTTPS, where that is wanted
 	Log          *slog.Logger
 
 	builds line // the builds of the whole machine

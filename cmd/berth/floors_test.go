@@ -18,7 +18,7 @@ var floors = [][]string{
 	{"db", "tls/acmetest", "appliance/builder", "appliance/docker", "appliance/drains", "appliance/enginetest", "appliance/git", "appliance/logs"},
 	{"appliance/pipeline", "tls/acmetest/acmeserver"},
 	{"appliance/command"},
-	{"appliance/gateway"},
+	{"appliance/gateway", "appliance/web"},
 	{"cmd/berth"},
 }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/berthhq/berth/appliance/git"
 	"github.com/berthhq/berth/appliance/logs"
 	"github.com/berthhq/berth/appliance/pipeline"
+	"github.com/berthhq/berth/appliance/web"
 	"github.com/berthhq/berth/db"
 	"github.com/berthhq/berth/router"
 	certs "github.com/berthhq/berth/tls"
@@ -169,35 +170,41 @@ func (d *daemon) moveIn(ctx context.Context, lock *os.File) (in *inside, err err
 	if err != nil {
 		return in, err
 	}
+	commands := command.NewSet(store,
+		command.Apps(pipe),
+		command.Processes(pipe),
+		command.Config(pipe),
+		command.Domains(pipe),
+		command.Ports(pipe),
+		command.Proxy(pipe),
+		command.Certificates(pipe),
+		command.Logs(pipe),
+		command.Settings(pipe),
+		command.Git(pipe),
+		command.Builder(pipe),
+		command.DockerOptions(pipe),
+		command.Storage(pipe),
+		command.Networks(pipe),
+		command.Builds(pipe),
+		command.Releases(pipe),
+		command.Resources(pipe),
+		command.Buildpacks(pipe),
+		command.Router(pipe),
+		metrics.Commands(),
+		command.Keys(store),
+		command.Access(store),
+		command.Teams(store),
+		command.Tokens(store),
+		command.API(pipe),
+		command.Stack(pipe),
+		command.Host(pipe, command.HostInfo{Version: version, SSHPort: d.doors.port(sshDoor), Key: hostKey.PublicKey()}),
+	)
 	in.door = &gateway.Gateway{
-		Remote: ssh, Local: local, HostKey: hostKey, Store: store, Pipeline: pipe, Grace: grace, Busy: in.busy, Log: log,
-		Commands: command.NewSet(store,
-			command.Apps(pipe),
-			command.Processes(pipe),
-			command.Config(pipe),
-			command.Domains(pipe),
-			command.Ports(pipe),
-			command.Proxy(pipe),
-			command.Certificates(pipe),
-			command.Logs(pipe),
-			command.Settings(pipe),
-			command.Git(pipe),
-			command.Builder(pipe),
-			command.DockerOptions(pipe),
-			command.Storage(pipe),
-			command.Networks(pipe),
-			command.Builds(pipe),
-			command.Releases(pipe),
-			command.Resources(pipe),
-			command.Buildpacks(pipe),
-			command.Router(pipe),
-			metrics.Commands(),
-			command.Keys(store),
-			command.Access(store),
-			command.Teams(store),
-			command.Stack(pipe),
-			command.Host(pipe, command.HostInfo{Version: version, SSHPort: d.doors.port(sshDoor), Key: hostKey.PublicKey()}),
-		),
+		Remote: ssh, Local: local, HostKey: hostKey, Store: store, Pipeline: pipe, Grace: grace, Busy: in.busy, Log: log, Commands: commands,
+	}
+	pipe.API = &web.Site{Commands: commands, Store: store, Version: version, Log: log}
+	if err := pipe.ApplyAPI(ctx); err != nil {
+		return in, err
 	}
 	d.handshakes.Store(certificates.TLSConfig())
 	d.plain.Store(certificates.Challenge(d.routes.Redirect(d.doors.port(httpsDoor))))

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// The HTTP door of the whole daemon: off until somebody wants it, then at a host
+// of its own with a certificate, for who has a token.
+func TestCommandsAreAnsweredOverHTTPS(t *testing.T) {
+	t.Parallel()
+	m := serving(t, "")
+	client, err := m.browser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.CloseIdleConnections()
+	ask := func(url, token, body string) (int, string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), "POST", url, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+		res, err := client.Do(req)
+		if _, none := errors.AsType[*tls.CertificateVerificationError](err); none {
+			return 404, "" // nothing is at that host, so it has no certificate
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		text, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode, string(text)
+	}
+	key := strings.Split(m.must(t, "/", "berth", "ssh-keys:list"), `"`)[1] // NAME="…"
+	token := regexp.MustCompile(`berth_[a-z2-7]+`).FindString(m.must(t, "/", "berth", "tokens:create", "ci", "--for", key))
+	const create = "https://berth.localhost/v1/commands/apps:create"
+	if status, text := ask(create, token, `{"app": "blog"}`); status != 404 {
+		t.Errorf("before api:enable: %d %s, want 404", status, text)
+	}
+	m.must(t, "/", "berth", "api:enable")
+
+	if status, text := ask(create, token, `{"app": "blog"}`); status != 200 || !strings.Contains(text, `{"exit":0}`) {
+		t.Errorf("apps:create = %d %s, want 200", status, text)
+	}
+	m.must(t, "/", "berth", "apps:exists", "blog")
+	if status, text := ask(create, token, `{"app": "blog"}`); status != 200 || !strings.Contains(text, `{"exit":1,"error":"app blog already exists"`) {
+		t.Errorf("apps:create again = %d %s, want that it is there", status, text)
+	}
+	if events := m.must(t, "/", "berth", "events", "blog"); !strings.Contains(events, fmt.Sprintf("%-16s http", key)) {
+		t.Errorf("events = %s, want one of %s by http", events, key)
+	}
+	// A token that went over plain HTTP is no secret any more: nothing is run
+	// for it, and no redirect takes it along.
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	if status, text := ask("http://berth.localhost/v1/commands/apps:create", token, `{"app": "shop"}`); status < 300 || status == 409 || strings.Contains(text, "exit") {
+		t.Errorf("by plain HTTP: %d %s, want a redirect", status, text)
+	}
+	if out, err := m.run("/", "berth", "apps:exists", "shop"); err == nil {
+		t.Errorf("shop was made by plain HTTP: %s", out)
+	}
+
+	m.must(t, "/", "berth", "tokens:revoke", "ci")
+	if status, text := ask(create, token, `{"app": "shop"}`); status != 401 {
+		t.Errorf("with a revoked token: %d %s, want 401", status, text)
+	}
+	m.must(t, "/", "berth", "api:disable")
+	if status, text := ask(create, token, `{"app": "shop"}`); status != 404 {
+		t.Errorf("after api:disable: %d %s, want 404", status, text)
+	}
+}

@@ -61,6 +61,10 @@ type Engine interface {
 	// also what has ended and was not removed.
 	Processes(ctx context.Context, app AppName) ([]Process, error)
 
+	// Usage tells what the processes that run of app take, or those of every
+	// app when app is "".
+	Usage(ctx context.Context, app AppName) ([]Usage, error)
+
 	// Logs copies a process's output, both streams, to w. With timestamps, each
 	// write is one message: a time of 30 characters, as in
 	// "2006-01-02T15:04:05.000000000Z", a space, and a line with its end, or a
@@ -258,6 +262,15 @@ type Process struct {
 	Health     Health
 	Started    time.Time
 	Ended      time.Time // zero if it has never ended
+}
+
+// A Usage is what one process takes of the machine.
+type Usage struct {
+	ID     string
+	App    AppName
+	CPU    time.Duration // that it has used since its start, of all CPUs together
+	Memory int64         // bytes now, without what can be dropped
+	At     time.Time     // when that was so
 }
 
 // A Restart says after which ends a process is started again.

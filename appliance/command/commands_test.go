@@ -428,6 +428,22 @@ func TestTheOverlapOfAnAppIsSetAsInDokku(t *testing.T) {
 		t.Errorf("checks:report = %q", got)
 	}
 	w.ok("checks:set", "blog", "overlap", "on")
+	w.ok("checks:skip", "blog")
+	if got := w.ok("checks:report", "blog", "--format", "json"); !strings.Contains(got, `"overlap":"","skipped":"true"`) {
+		t.Errorf("checks:report = %s, want the checks skipped", got)
+	}
+	w.ok("checks:set", "blog", "path")
+	if out := w.ok("checks:run", "blog", "web"); out != "-----> Running pre-flight checks\n-----> Attempting pre-flight checks (web.1)\n-----> All checks successful (web.1)\n" {
+		t.Errorf("checks:run printed:\n%s", out)
+	}
+	w.ok("checks:set", "blog", "timeout", "1")
+	w.ok("checks:set", "blog", "path", "/exit/1")
+	if r := w.run(ada, "checks:run", "blog"); r.err == nil || !strings.Contains(r.err.Error(), "checks failed: web.1") {
+		t.Errorf("checks:run of what does not answer: %v\n%s", r.err, r.stdout)
+	}
+	if r := w.run(ada, "checks:set", "blog", "wait-to-retire", "soon"); !errors.Is(r.err, appliance.ErrInvalid) {
+		t.Errorf("checks:set wait-to-retire soon: %v, want ErrInvalid", r.err)
+	}
 	if r := w.run(ada, "checks:set", "blog", "overlap", "perhaps"); !errors.Is(r.err, appliance.ErrInvalid) {
 		t.Errorf("checks:set overlap perhaps: %v, want ErrInvalid", r.err)
 	}

@@ -23,9 +23,11 @@ type settings struct {
 func Settings(p *pipeline.Pipeline) []Command {
 	s := settings{p}
 	return []Command{
-		{Name: "checks:set", Args: "<app> <property> [<value>]", Short: "set path, timeout or overlap of the checks at a deploy", For: Deployer, Run: s.checks},
-		{Name: "checks:disable", Args: "<app>", Short: "end the old processes before the new ones start; requests wait meanwhile", For: Deployer, Run: s.overlap("off")},
-		{Name: "checks:enable", Args: "<app>", Short: "let the new processes start beside the old ones", For: Deployer, Run: s.overlap("")},
+		{Name: "checks:set", Args: "<app> <property> [<value>]", Short: "set path, timeout, overlap or wait-to-retire of the checks at a deploy", For: Deployer, Run: s.checks},
+		{Name: "checks:disable", Args: "<app>", Short: "end the old processes before the new ones start; requests wait meanwhile", For: Deployer, Run: s.overlap("off", "")},
+		{Name: "checks:enable", Args: "<app>", Short: "let the new processes start beside the old ones", For: Deployer, Run: s.overlap("", "")},
+		{Name: "checks:skip", Args: "<app>", Short: "let the new processes start beside the old ones, and send them traffic unchecked", For: Deployer, Run: s.overlap("", "true")},
+		{Name: "checks:run", Args: "<app> [<process>]", Short: "check the processes that run now", For: Deployer, Run: s.run},
 		{Name: "checks:report", Args: "<app>", Short: "show how an app is checked at a deploy", For: Viewer, Reads: true, Run: s.report, Flags: listing},
 	}
 }
@@ -51,15 +53,37 @@ func (s settings) checks(ctx context.Context, c *Call) error {
 			return fmt.Errorf("%w overlap %.80q: give on or off, or nothing to have it found out", appliance.ErrInvalid, value)
 		}
 		return s.set(ctx, c, pipeline.OverlapSetting, value)
+	case pipeline.WaitToRetireSetting:
+		if n, err := strconv.Atoi(value); value != "" && (err != nil || n < 0 || n > maxCheckTimeout) {
+			return fmt.Errorf("%w wait-to-retire %.80q: give seconds, from 0 to %d", appliance.ErrInvalid, value, maxCheckTimeout)
+		}
+		return s.set(ctx, c, property, value)
 	default:
-		return unknownProperty(property, "path", "timeout", "overlap")
+		return unknownProperty(property, "path", "timeout", "overlap", pipeline.WaitToRetireSetting)
 	}
 }
 
 // overlap is what Dokku calls zero downtime. Unlike there, requests wait
-// rather than fail, and what starts is checked either way.
-func (s settings) overlap(value string) func(context.Context, *Call) error {
-	return func(ctx context.Context, c *Call) error { return s.set(ctx, c, pipeline.OverlapSetting, value) }
+// rather than fail, and what starts is checked unless that is skipped.
+func (s settings) overlap(overlap, skip string) func(context.Context, *Call) error {
+	return func(ctx context.Context, c *Call) error {
+		if err := s.Store.SetApp(ctx, c.App, pipeline.CheckSkipSetting, skip); err != nil {
+			return err
+		}
+		if skip != "" {
+			fmt.Fprintf(c.Stdout, "=====> Skipping the checks of %s\n", c.App)
+			return s.Store.SetApp(ctx, c.App, pipeline.OverlapSetting, overlap)
+		}
+		return s.set(ctx, c, pipeline.OverlapSetting, overlap)
+	}
+}
+
+// run asks the processes that run what they are asked at a deploy.
+func (s settings) run(ctx context.Context, c *Call) error {
+	if err := ps(s).deployed(ctx, c.App); err != nil {
+		return err
+	}
+	return s.CheckNow(ctx, c.App, strings.Join(c.Args[1:], ""), c.Stdout)
 }
 
 func (s settings) report(ctx context.Context, c *Call) error {
@@ -67,6 +91,8 @@ func (s settings) report(ctx context.Context, c *Call) error {
 		Path    string `json:"path"`
 		Timeout string `json:"timeout"`
 		Overlap string `json:"overlap"`
+		Skipped string `json:"skipped"`
+		Retire  string `json:"wait-to-retire"`
 	}
 	var rows []string
 	for _, property := range []struct {
@@ -76,6 +102,8 @@ func (s settings) report(ctx context.Context, c *Call) error {
 		{pipeline.CheckPathSetting, "/ (any answer below 500)", &row.Path},
 		{pipeline.CheckTimeoutSetting, "60", &row.Timeout},
 		{pipeline.OverlapSetting, "unless app.json or a volume says otherwise", &row.Overlap},
+		{pipeline.CheckSkipSetting, "false", &row.Skipped},
+		{pipeline.WaitToRetireSetting, pipeline.ProcessDefaults[pipeline.WaitToRetireSetting], &row.Retire},
 	} {
 		value, err := s.Store.AppSetting(ctx, c.App, property.setting)
 		if err != nil {

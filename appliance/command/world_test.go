@@ -82,7 +82,7 @@ func newWorld(t *testing.T) *world {
 		w.must(store.AddKey(t.Context(), appliance.Key{Name: name, Fingerprint: "SHA256:" + name}))
 	}
 	w.grant()
-	w.Set = command.NewSet(store, command.Apps(w.Pipeline), command.Processes(w.Pipeline), command.Config(w.Pipeline),
+	w.Set = command.NewSet(store, command.Apps(w.Pipeline), command.Processes(w.Pipeline), command.Overview(w.Pipeline), command.Config(w.Pipeline),
 		command.Domains(w.Pipeline), command.Ports(w.Pipeline), command.Proxy(w.Pipeline), command.Certificates(w.Pipeline), command.Logs(w.Pipeline), command.Settings(w.Pipeline), command.Git(w.Pipeline),
 		command.Builder(w.Pipeline), command.DockerOptions(w.Pipeline), command.Storage(w.Pipeline), command.Networks(w.Pipeline),
 		command.Builds(w.Pipeline), command.Releases(w.Pipeline), command.Resources(w.Pipeline),
@@ -225,8 +225,8 @@ func args(c command.Command) []string {
 // listings are the commands that list something.
 func (w *world) listings() (list []command.Command) {
 	for _, c := range w.All() {
-		if c.Name == "logs" || c.Name == "config:import" || c.Name == "network:info" {
-			continue // the one does not end: each line is a value; the other reads the format; the last is of a network that must be there
+		if c.Name == "logs" || c.Name == "top" || c.Name == "config:import" || c.Name == "network:info" {
+			continue // the first do not end: each line is a value; the next reads the format; the last is of a network that must be there
 		}
 		if c.Flags != nil && strings.Contains(flagsOf(c), "format") {
 			list = append(list, c)

@@ -345,6 +345,27 @@ var processPromises = []promise{
 		}
 	}},
 
+	{"Usage tells what the processes that run take", func(w *world) {
+		p := w.start(appliance.ProcessSpec{Port: 8080})[0]
+		w.eventually("it answers", func() bool { return get(p.Addr, "/") != "" })
+		ended := w.start(appliance.ProcessSpec{Type: "ended", Command: []string{Program, "say", "0"}})[0]
+		w.eventually("it has ended", func() bool { return !w.process(ended.ID).Running })
+
+		before, err := w.e.Usage(w.Context(), w.app)
+		if err != nil || len(before) != 1 {
+			w.Fatalf("usage = %v, %v, want that of the one that runs", before, err)
+		}
+		if u := before[0]; u.ID != p.ID || u.App != w.app || u.CPU <= 0 || u.Memory <= 0 || u.At.IsZero() {
+			w.Errorf("usage = %+v, want some of %s", u, p.ID)
+		}
+		w.eventually("it has used more", func() bool {
+			get(p.Addr, "/")
+			all, err := w.e.Usage(w.Context(), "")
+			i := slices.IndexFunc(all, func(u appliance.Usage) bool { return u.ID == p.ID })
+			return err == nil && i >= 0 && all[i].CPU > before[0].CPU && all[i].At.After(before[0].At)
+		})
+	}},
+
 	{"Logs copies both streams, or the last lines", func(w *world) {
 		p := w.start(appliance.ProcessSpec{Command: []string{Program, "say", "0", "one", "two", "three"}})[0]
 		w.eventually("it has ended", func() bool { return !w.process(p.ID).Running })

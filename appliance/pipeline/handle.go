@@ -117,6 +117,23 @@ func (e *handling) Processes(ctx context.Context, app appliance.AppName) (proces
 	return e.name(ctx, processes, err)
 }
 
+func (e *handling) Usage(ctx context.Context, app appliance.AppName) ([]appliance.Usage, error) {
+	handle, err := e.handle(ctx, app)
+	if err != nil {
+		return nil, err
+	}
+	list, err := e.engine.Usage(ctx, handle)
+	if err != nil {
+		return nil, err
+	}
+	for i, u := range list {
+		if list[i].App, err = e.store.Named(ctx, u.App); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
 func (e *handling) Logs(ctx context.Context, id string, opts appliance.LogOptions, w io.Writer) error {
 	return e.engine.Logs(ctx, id, opts, w)
 }

@@ -21,6 +21,7 @@ import (
 const (
 	CheckPathSetting    = "check-path"    // "" for any answer below 500 on /, "tcp" for a connection only
 	CheckTimeoutSetting = "check-timeout" // seconds
+	CheckSkipSetting    = "check-skip"    // "true" if nothing is asked at a deploy
 )
 
 // defaultCheckTimeout is how long Heroku waits too, before its error R10.
@@ -35,6 +36,14 @@ func (r *run) healthy(ctx context.Context, release appliance.Release, started []
 	answer, err := r.check(ctx)
 	if err != nil {
 		return err
+	}
+	skip, err := r.Store.AppSetting(ctx, r.app, CheckSkipSetting)
+	if err != nil {
+		return err
+	}
+	if skip != "" {
+		r.progress.Detail("the checks are skipped (checks:skip)")
+		return nil
 	}
 	tests := map[string]test{}
 	for _, p := range started {

@@ -51,6 +51,8 @@ type Pipeline struct {
 
 	behind background // restores, generations that finish their last requests, pushes that git finishes
 
+	sampling sampling // of what the apps take
+
 	attention attention // for the readiness of what runs
 
 	started   time.Time

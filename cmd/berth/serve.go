@@ -173,6 +173,7 @@ func (d *daemon) moveIn(ctx context.Context, lock *os.File) (in *inside, err err
 	commands := command.NewSet(store,
 		command.Apps(pipe),
 		command.Processes(pipe),
+		command.Overview(pipe),
 		command.Config(pipe),
 		command.Domains(pipe),
 		command.Ports(pipe),

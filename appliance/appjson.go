@@ -62,6 +62,7 @@ type CronJob struct {
 	Schedule    string `json:"schedule"`
 	Concurrency string `json:"concurrency,omitempty"` // "allow", "forbid", "replace"
 	Suspended   bool   `json:"suspended,omitempty"`
+	Timezone    string `json:"timezone,omitempty"` // "Europe/Berlin"; "" for UTC
 }
 
 // Scripts are commands that run around a deploy, in the app's image.

@@ -34,6 +34,21 @@ type Engine interface {
 	// the error is an ExceededError.
 	Run(ctx context.Context, spec RunSpec) (RunResult, error)
 
+	// Detach starts what Run would run, and returns when it runs. Nobody is
+	// connected to it: what it prints is kept for Logs, within bounds. It
+	// outlives the appliance, and it and what it leaves stay until Stop.
+	Detach(ctx context.Context, spec RunSpec) (Run, error)
+
+	// Runs lists what Detach has started of app, or of every app when app is
+	// "": also what has ended and was not removed.
+	Runs(ctx context.Context, app AppName) ([]Run, error)
+
+	// Await returns how a process or a run has ended, once it has.
+	Await(ctx context.Context, id string) (RunResult, error)
+
+	// End is Stop, but removes nothing.
+	End(ctx context.Context, grace time.Duration, id string) error
+
 	// Start starts a new generation of one process type and returns once all
 	// of it runs. If one of them cannot be started, Start ends the others and
 	// returns an error. It touches no other generation. The engine does not
@@ -76,9 +91,10 @@ type Engine interface {
 	// be told so.
 	Listening(ctx context.Context, id string) ([]netip.AddrPort, error)
 
-	// Exec runs a command beside a process, in its container and with its
-	// environment, to its end. A command that exits with a status other than
-	// 0 is no error. One that is given up, because ctx is done, is ended.
+	// Exec runs a command beside a process or a run, in its container and
+	// with its environment, to its end. A command that exits with a status
+	// other than 0 is no error. One that is given up, because ctx is done, is
+	// ended.
 	Exec(ctx context.Context, id string, spec ExecSpec) (status int, err error)
 
 	// Watch calls changed with the app of every process that is made, starts,
@@ -116,7 +132,7 @@ type Engine interface {
 	Networks(ctx context.Context) ([]Network, error)
 
 	// Sweep removes what runs that began before a moment have left, for after
-	// our own end has interrupted them.
+	// our own end has interrupted them. It leaves alone what was detached.
 	Sweep(ctx context.Context, before time.Time) error
 
 	// Destroy removes all there is of app: processes, images, volumes,
@@ -165,6 +181,20 @@ type RunSpec struct {
 	Options Options
 	Stdin   io.Reader
 	Out     io.Writer
+	Err     io.Writer // Out if nil
+
+	// Terminal, if set, has the process run at a terminal of its own, which
+	// is of the same kind and size. All it prints goes to Out, as it is; the
+	// end of Stdin reaches it as EndOfInput.
+	Terminal *Terminal
+
+	// HangUp, if set, is how long a process that is given up, because ctx is
+	// done, may take to end after a SIGHUP.
+	HangUp time.Duration
+
+	// Name is what people call it: "run.1234". The engine makes one up if
+	// there is none. Two of an app that are there have not the same.
+	Name string
 
 	// Engine gives the process the engine's own socket, at SocketPath, with
 	// which it can do everything on the machine. It is for programs of the
@@ -207,6 +237,15 @@ type RunResult struct {
 	Collected []byte // the content of RunSpec.Collect
 }
 
+// A Run is a command that Detach has started.
+type Run struct {
+	ID      string
+	App     AppName
+	Name    string // RunSpec.Name
+	Running bool
+	Started time.Time
+}
+
 // A ProcessSpec says what to keep running.
 type ProcessSpec struct {
 	App        AppName
@@ -230,7 +269,12 @@ type ProcessSpec struct {
 type ExecSpec struct {
 	Command []string
 	Env     []string // "KEY=value"; what differs from the process's
+	Stdin   io.Reader
 	Out     io.Writer
+	Err     io.Writer // Out if nil
+
+	Terminal *Terminal     // as of a RunSpec
+	HangUp   time.Duration // as of a RunSpec
 }
 
 // A Mount shares a volume of the app with a process, or a directory of the

@@ -231,19 +231,29 @@ func readCron(v value, jobs *[]appliance.CronJob) error {
 			"schedule":           func(v value) error { return v.string(&job.Schedule) },
 			"concurrency_policy": func(v value) error { return v.oneOf(&job.Concurrency, "allow", "forbid", "replace") },
 			"maintenance":        func(v value) error { return v.bool(&job.Suspended) },
+			"timezone":           func(v value) error { return readPlace(v, &job.Timezone) },
 		})
 		if err == nil && strings.TrimSpace(job.Command) == "" {
 			err = v.wrong(`a cron job has a command, as in {"command": "./clean", "schedule": "0 3 * * *"}`)
 		}
 		if err == nil {
-			err = checkSchedule(job.Schedule)
-			if err != nil {
+			if _, err = appliance.ParseSchedule(job.Schedule); err != nil {
 				err = v.wrong(err.Error())
 			}
 		}
 		*jobs = append(*jobs, job)
 		return err
 	})
+}
+
+func readPlace(v value, name *string) error {
+	if err := v.string(name); err != nil {
+		return err
+	}
+	if _, err := time.LoadLocation(*name); err != nil || *name == "Local" || strings.HasPrefix(*name, "/") {
+		return v.wrong(`a time zone is a name of the tz database, as in "Europe/Berlin"`)
+	}
+	return nil
 }
 
 func readScripts(v value, s *appliance.Scripts) error {

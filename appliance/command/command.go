@@ -59,6 +59,11 @@ type Command struct {
 	// The audit trail does not have them.
 	Secret bool
 
+	// Runs is set for a command whose arguments after the app are somebody
+	// else's command line. Of that the audit trail has the first word: the
+	// rest may hold secrets.
+	Runs bool
+
 	// Flags, if set, declares the command's flags.
 	Flags func(*pflag.FlagSet)
 
@@ -76,6 +81,15 @@ type Session struct {
 	// Program is what the appliance is called by, "dokku" where it stands in
 	// for that; "berth" if "".
 	Program string
+
+	// Line is the command line before it was split into words; "" if the door
+	// was given words.
+	Line string
+
+	// Terminal is what the person sits at, and Screen writes to it as it is,
+	// where Stdout makes lines of newlines. Both are nil without one.
+	Terminal *appliance.Terminal
+	Screen   io.Writer
 }
 
 // A Call is one command line of a session.

@@ -272,6 +272,7 @@ func TestCommandLineThatMakesNoSenseIsAUsageError(t *testing.T) {
 // textOnly are the commands that change nothing and have no --format json, each
 // with what they print instead.
 var textOnly = map[string]string{
+	"run:logs":    "what a command printed",
 	"apps:exists": "nothing", "network:exists": "a line", "network:rebuild": "nothing is done", "apps:locked": "a line", "git:auth-status": "nothing",
 	"url": "an address", "urls": "addresses", "version": "a version", "config:get": "a value", "git:public-key": "a key", "certs:root": "PEM", "certs:show": "PEM",
 	"builds:output": "what a build printed", "logs:failed": "what a process printed", "config:bundle": "a file of the environment", "router:metrics": "Prometheus's own form", "help": "a page", "completion": "a script", "complete": "words",

@@ -162,6 +162,12 @@ func (s *Set) record(ctx context.Context, c Command, actor appliance.Actor, args
 		}
 	}
 	e.Detail = strings.Join(detail, " ")
+	if c.Runs {
+		e.Detail = "…"
+		if parseErr == nil {
+			e.Detail = call.summary()
+		}
+	}
 	if len(e.Detail) > maxDetail {
 		e.Detail = strings.ToValidUTF8(e.Detail[:maxDetail], "") + "…"
 	}

@@ -18,6 +18,9 @@ const (
 
 // ExitStatus returns what a command that ended with err exits with.
 func ExitStatus(err error) int {
+	if exit, ok := errors.AsType[ExitError](err); ok {
+		return int(exit)
+	}
 	_, dokku := errors.AsType[DokkuError](err)
 	_, noApp := errors.AsType[*appliance.NoAppError](err)
 	switch {

@@ -84,7 +84,7 @@ func newWorld(t *testing.T) *world {
 	w.grant()
 	w.Set = command.NewSet(store, command.Apps(w.Pipeline), command.Processes(w.Pipeline), command.Overview(w.Pipeline), command.Config(w.Pipeline),
 		command.Domains(w.Pipeline), command.Ports(w.Pipeline), command.Proxy(w.Pipeline), command.Certificates(w.Pipeline), command.Logs(w.Pipeline), command.Settings(w.Pipeline), command.Git(w.Pipeline),
-		command.Builder(w.Pipeline), command.DockerOptions(w.Pipeline), command.Storage(w.Pipeline), command.Networks(w.Pipeline),
+		command.OneOffs(w.Pipeline), command.Builder(w.Pipeline), command.DockerOptions(w.Pipeline), command.Storage(w.Pipeline), command.Networks(w.Pipeline),
 		command.Builds(w.Pipeline), command.Releases(w.Pipeline), command.Resources(w.Pipeline),
 		command.Buildpacks(w.Pipeline),
 		command.Keys(store), command.Access(store), command.Teams(store), command.Tokens(store), command.API(w.Pipeline), command.Stack(w.Pipeline), command.Router(w.Pipeline), command.Metrics{Pipeline: w.Pipeline, Version: "1.2.3"}.Commands(),
@@ -210,6 +210,7 @@ func args(c command.Command) []string {
 			"<key>": "bob", "<key|@team>": "bob", "<level>": "view", "<team>": "devs", "<new-name>": "zoe", "<word>": "app", "<shell>": "bash", "<name>": "zoe", "<image>": "stack:1", "<stack>": "heroku-24", "<property>": "deploy-branch", "<value>": "main", "<command>": "apps", "<n>": "1",
 			"<process>": "web", "<ps-property>": "restart-policy",
 			"<archive-url>": "http://127.0.0.1:1/app.tar", "<docker-image>": "node:24", "<git-username>": "Camila", "<git-email>": "camila@example.com",
+			"<program>": "env", "<one-off>": "run.1", "<job>": "abc", "<cron-property>": "retention",
 			"<repository>": "https://127.0.0.1:1/app.git", "<git-ref>": "main", "<username>": "camila", "<password>": "hunter2",
 			"<door-property>": "hsts", "<header>": "X-Key", "<text>": "hunter2", "<error>": "503", "<ip>": "192.0.2.7",
 			"<source>": "/old", "<destination>": "/new", "<status>": "302", "<visitor>": "vera", "<auth-property>": "realm", "<maintenance-property>": "retry-after",

@@ -37,6 +37,7 @@ func (e *Engine) destroy(ctx context.Context, app appliance.AppName) error {
 		e.removeContainers(ctx, kindProcess, app, time.Time{}),
 		e.removeContainers(ctx, kindRun, app, time.Time{}),
 		e.removeContainers(ctx, kindPin, app, time.Time{}),
+		e.removeContainers(ctx, kindDetached, app, time.Time{}),
 		e.removeNetworks(ctx, app),
 		e.removeVolumes(ctx, app),
 		e.removeImages(ctx, app, func(image.Summary) bool { return true }),

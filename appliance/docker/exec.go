@@ -17,22 +17,32 @@ func (e *Engine) Exec(ctx context.Context, id string, spec appliance.ExecSpec) (
 		return 0, err
 	}
 	doing := "run in container " + short(id)
-	made, err := e.docker.ContainerExecCreate(ctx, id, container.ExecOptions{
-		Cmd: spec.Command, Env: spec.Env, AttachStdout: true, AttachStderr: true,
-	})
+	options := container.ExecOptions{
+		Cmd: spec.Command, Env: spec.Env, AttachStdin: spec.Stdin != nil, AttachStdout: true, AttachStderr: true, DetachKeys: noKeys,
+	}
+	if spec.Terminal != nil {
+		options.Tty = true
+		options.Env = atTerminal(options.Env, spec.Terminal)
+	}
+	made, err := e.docker.ContainerExecCreate(ctx, id, options)
 	if err != nil {
 		return 0, explain(doing, err)
 	}
-	streams, err := e.docker.ContainerExecAttach(ctx, made.ID, container.ExecAttachOptions{})
+	conn, err := e.docker.ContainerExecAttach(ctx, made.ID, container.ExecAttachOptions{Tty: options.Tty})
 	if err != nil {
 		return 0, explain(doing, err)
 	}
-	defer streams.Close()
+	defer conn.Close()
+	defer followSize(ctx, spec.Terminal, func(ctx context.Context, size container.ResizeOptions) error {
+		return e.docker.ContainerExecResize(ctx, made.ID, size)
+	})()
 	// Nothing else ends a read of the connection when ctx is done.
-	stop := context.AfterFunc(ctx, streams.Close)
-	err = copyOut(spec.Out, streams)
+	stop := context.AfterFunc(ctx, conn.Close)
+	own := streams{spec.Stdin, spec.Out, spec.Err, spec.Terminal != nil}
+	copyIn(own, conn)
+	err = copyOut(own, conn)
 	if !stop() {
-		return 0, fmt.Errorf("%s: %w", doing, e.abandon(ctx, made.ID))
+		return 0, fmt.Errorf("%s: %w", doing, e.abandon(ctx, made.ID, spec.HangUp))
 	}
 	if err != nil {
 		return 0, explain(doing, err)
@@ -53,16 +63,16 @@ func (e *Engine) execStatus(ctx context.Context, id, doing string) (int, error) 
 		}
 		select {
 		case <-ctx.Done():
-			return 0, fmt.Errorf("%s: %w", doing, e.abandon(ctx, id))
+			return 0, fmt.Errorf("%s: %w", doing, e.abandon(ctx, id, 0))
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
 }
 
-// abandon ends a command whose caller has given up, and returns why it has.
-// Docker has no call for that.
-func (e *Engine) abandon(ctx context.Context, id string) error {
-	tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTime)
+// abandon ends a command whose caller has given up, and returns why it has. It
+// may take so long to end by itself. Docker has no call for that.
+func (e *Engine) abandon(ctx context.Context, id string, wait time.Duration) error {
+	tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTime+wait)
 	defer cancel()
 	now, err := e.docker.ContainerExecInspect(tidy, id)
 	if err != nil || !now.Running || now.Pid == 0 {
@@ -75,9 +85,20 @@ func (e *Engine) abandon(ctx context.Context, id string) error {
 	defer unix.Close(process)
 	// The number may have been given to another process before we opened it,
 	// but not while the command still runs.
-	if now, err = e.docker.ContainerExecInspect(tidy, id); err == nil && now.Running {
-		// It may have ended in this moment: just as well.
-		_ = unix.PidfdSendSignal(process, unix.SIGKILL, nil, 0)
+	if now, err = e.docker.ContainerExecInspect(tidy, id); err != nil || !now.Running {
+		return context.Cause(ctx)
 	}
+	// It may have ended in this moment: just as well.
+	if wait > 0 && unix.PidfdSendSignal(process, unix.SIGHUP, nil, 0) == nil {
+		// A pidfd can be read when its process has ended.
+		ended := []unix.PollFd{{Fd: int32(process), Events: unix.POLLIN}}
+		for end := time.Now().Add(wait); ; {
+			n, err := unix.Poll(ended, int(max(0, time.Until(end).Milliseconds())))
+			if err != unix.EINTR || n > 0 || time.Now().After(end) {
+				break
+			}
+		}
+	}
+	_ = unix.PidfdSendSignal(process, unix.SIGKILL, nil, 0)
 	return context.Cause(ctx)
 }

@@ -25,17 +25,19 @@ const (
 	labelPort       = "berth.port"
 	labelTurn       = "berth.turn"
 	labelImage      = "berth.image" // the name of what a pin keeps
+	labelOneOff     = "berth.oneoff"
 )
 
 // The kinds.
 const (
-	kindProcess = "process" // a container of Start
-	kindRun     = "run"     // a container of Run
-	kindPin     = "pin"     // a container that keeps an image, and never runs
-	kindImage   = "image"
-	kindNetwork = "network"
-	kindVolume  = "volume"
-	kindShared  = "shared-network" // that apps share
+	kindProcess  = "process"  // a container of Start
+	kindRun      = "run"      // a container of Run
+	kindDetached = "detached" // a container of Detach
+	kindPin      = "pin"      // a container that keeps an image, and never runs
+	kindImage    = "image"
+	kindNetwork  = "network"
+	kindVolume   = "volume"
+	kindShared   = "shared-network" // that apps share
 )
 
 // labels returns the labels of an object of app, or of the appliance itself
@@ -70,7 +72,7 @@ func (e *Engine) find(kind string, app appliance.AppName) filters.Args {
 // ours tells whether labels are those of a container that we made.
 func (e *Engine) ours(labels map[string]string) bool {
 	return labels[labelInstance] == e.instance &&
-		(labels[labelKind] == kindProcess || labels[labelKind] == kindRun)
+		slices.Contains([]string{kindProcess, kindRun, kindDetached}, labels[labelKind])
 }
 
 // process reads a process back from what Docker knows of its container.

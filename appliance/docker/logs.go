@@ -19,7 +19,8 @@ import (
 // Logs copies a process's output to w. Following ends with the process, or
 // without an error when ctx is done.
 func (e *Engine) Logs(ctx context.Context, id string, opts appliance.LogOptions, w io.Writer) error {
-	if _, err := e.inspect(ctx, id); err != nil {
+	c, err := e.inspect(ctx, id)
+	if err != nil {
 		return err
 	}
 	options := container.LogsOptions{
@@ -38,7 +39,11 @@ func (e *Engine) Logs(ctx context.Context, id string, opts appliance.LogOptions,
 	if errs == nil {
 		errs = w
 	}
-	err = messages(stream, w, errs)
+	if c.Config.Tty {
+		_, err = io.Copy(w, stream)
+	} else {
+		err = messages(stream, w, errs)
+	}
 	if opts.Follow && ctx.Err() != nil {
 		return nil
 	}

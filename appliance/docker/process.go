@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"golang.org/x/sync/errgroup"
 
@@ -75,7 +76,6 @@ const giveUpGrace = time.Second
 
 // Stop asks the processes to finish, waits, then ends and removes them.
 func (e *Engine) Stop(ctx context.Context, grace time.Duration, ids ...string) error {
-	seconds := int(math.Ceil(grace.Seconds()))
 	return e.each(ids, func(id string) error {
 		c, err := e.inspect(ctx, id)
 		if errors.Is(err, appliance.ErrNotFound) {
@@ -92,10 +92,20 @@ func (e *Engine) Stop(ctx context.Context, grace time.Duration, ids ...string) e
 		}
 		// When this fails, for whatever reason, removing by force is still
 		// right, and says what is wrong if that fails too.
-		_ = e.docker.ContainerStop(ctx, id, container.StopOptions{Timeout: &seconds})
+		_ = e.End(ctx, grace, id)
 		ended()
 		return e.remove(ctx, id)
 	})
+}
+
+// End asks a process or a run to finish, waits, then ends it.
+func (e *Engine) End(ctx context.Context, grace time.Duration, id string) error {
+	seconds := int(math.Ceil(grace.Seconds()))
+	err := e.docker.ContainerStop(ctx, id, container.StopOptions{Timeout: &seconds})
+	if errdefs.IsNotFound(err) {
+		return nil
+	}
+	return explain("end container "+short(id), err)
 }
 
 // Processes lists what there is of app, or of every app.

@@ -1,17 +1,15 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
-	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/pkg/stdcopy"
 
 	"github.com/berthhq/berth/appliance"
 )
@@ -25,13 +23,18 @@ const oomWait = 300 * time.Millisecond
 
 // Run runs one process to its end.
 func (e *Engine) Run(ctx context.Context, spec appliance.RunSpec) (result appliance.RunResult, err error) {
-	id, err := e.createRun(ctx, spec)
+	id, err := e.createRun(ctx, kindRun, spec)
 	if err != nil {
 		return appliance.RunResult{}, err
 	}
-	defer func() { err = errors.Join(err, e.tidy(ctx, id)) }()
-
 	outer := ctx
+	defer func() {
+		if outer.Err() != nil && spec.HangUp > 0 {
+			e.hangUp(outer, id, spec.HangUp)
+		}
+		err = errors.Join(err, e.tidy(outer, id))
+	}()
+
 	ctx, stop, err := e.fenceRun(ctx, id, spec.Fence)
 	if err != nil {
 		return appliance.RunResult{}, err
@@ -75,7 +78,7 @@ func (e *Engine) Run(ctx context.Context, spec appliance.RunSpec) (result applia
 	return result, nil
 }
 
-func (e *Engine) createRun(ctx context.Context, spec appliance.RunSpec) (string, error) {
+func (e *Engine) createRun(ctx context.Context, kind string, spec appliance.RunSpec) (string, error) {
 	net, err := e.network(ctx, spec.App)
 	if err != nil {
 		return "", err
@@ -101,7 +104,10 @@ func (e *Engine) createRun(ctx context.Context, spec appliance.RunSpec) (string,
 	host.Mounts = mounts
 	host.NetworkMode = container.NetworkMode(net)
 	host.OomScoreAdj = runOOMScore
-	host.LogConfig.Type = "none" // the output goes to spec.Out only
+	host.LogConfig.Type = "none" // the output goes to spec's streams only
+	if kind == kindDetached {
+		host.LogConfig = container.LogConfig{Type: "local", Config: map[string]string{"max-size": "5m", "max-file": "2"}}
+	}
 	host.Tmpfs = with(nil, host.Tmpfs)
 	for _, dir := range spec.Tmpfs {
 		host.Tmpfs[dir] = "exec,mode=1777"
@@ -111,7 +117,7 @@ func (e *Engine) createRun(ctx context.Context, spec appliance.RunSpec) (string,
 		Cmd:       spec.Command,
 		Env:       spec.Env,
 		User:      spec.User,
-		Labels:    with(spec.Options.Labels, e.labels(kindRun, spec.App)),
+		Labels:    with(spec.Options.Labels, e.labels(kind, spec.App)),
 		OpenStdin: spec.Stdin != nil,
 		StdinOnce: spec.Stdin != nil,
 	}
@@ -119,11 +125,16 @@ func (e *Engine) createRun(ctx context.Context, spec appliance.RunSpec) (string,
 	if spec.User != "" {
 		config.User = spec.User
 	}
+	if t := spec.Terminal; t != nil {
+		config.Tty = true
+		config.Env = atTerminal(config.Env, t)
+	}
 	if spec.Command != nil {
 		config.Entrypoint = []string{""}
 	}
-	name := e.networkName(spec.App) + ".run." + strings.ToLower(rand.Text()[:8])
-	id, err := e.create(ctx, name, config, host)
+	name := cmp.Or(spec.Name, "run."+strings.ToLower(rand.Text()[:8]))
+	config.Labels[labelOneOff] = name
+	id, err := e.create(ctx, e.networkName(spec.App)+"."+name, config, host)
 	if err == nil && len(shared) > 0 {
 		if err = e.attach(ctx, id, shared); err != nil {
 			err = errors.Join(err, e.tidy(ctx, id))
@@ -135,32 +146,29 @@ func (e *Engine) createRun(ctx context.Context, spec appliance.RunSpec) (string,
 // runToEnd starts a container that has been made, connects it to spec's
 // streams, and returns its exit status.
 func (e *Engine) runToEnd(ctx context.Context, id string, spec appliance.RunSpec) (int, error) {
-	streams, err := e.docker.ContainerAttach(ctx, id, container.AttachOptions{
-		Stream: true, Stdin: spec.Stdin != nil, Stdout: true, Stderr: true,
+	conn, err := e.docker.ContainerAttach(ctx, id, container.AttachOptions{
+		Stream: true, Stdin: spec.Stdin != nil, Stdout: true, Stderr: true, DetachKeys: noKeys,
 	})
 	if err != nil {
 		return 0, explain("run", err)
 	}
-	defer streams.Close()
+	defer conn.Close()
 	// Nothing else ends a read of the connection when ctx is done.
-	defer context.AfterFunc(ctx, streams.Close)()
+	defer context.AfterFunc(ctx, conn.Close)()
 
 	exited, failed := e.docker.ContainerWait(ctx, id, container.WaitConditionNextExit)
 	copied := make(chan error, 1)
-	go func() { copied <- copyOut(spec.Out, streams) }()
-	if spec.Stdin != nil {
-		// Nobody waits for this goroutine: it may be held by a reader that
-		// never ends, as a terminal's does. Closing streams ends its writes.
-		go func() {
-			_, _ = io.Copy(streams.Conn, spec.Stdin) // the process need not read all of it
-			_ = streams.CloseWrite()                 // and may be gone already
-		}()
-	}
+	own := streams{spec.Stdin, spec.Out, spec.Err, spec.Terminal != nil}
+	go func() { copied <- copyOut(own, conn) }()
+	copyIn(own, conn)
 	if err := e.docker.ContainerStart(ctx, id, container.StartOptions{}); err != nil {
-		streams.Close()
+		conn.Close()
 		<-copied
 		return 0, explain("run", err)
 	}
+	defer followSize(ctx, spec.Terminal, func(ctx context.Context, size container.ResizeOptions) error {
+		return e.docker.ContainerResize(ctx, id, size)
+	})()
 
 	status := 0
 	select {
@@ -168,7 +176,7 @@ func (e *Engine) runToEnd(ctx context.Context, id string, spec appliance.RunSpec
 		status = int(end.StatusCode)
 		err = <-copied // all it has said, before saying that it has ended
 	case err = <-failed:
-		streams.Close()
+		conn.Close()
 		<-copied
 	}
 	if ctx.Err() != nil {
@@ -177,15 +185,17 @@ func (e *Engine) runToEnd(ctx context.Context, id string, spec appliance.RunSpec
 	return status, explain("run", err)
 }
 
-// copyOut copies both streams of a process to out, to their end also when out
-// takes no more: a process must not wait for a person who has hung up.
-func copyOut(out io.Writer, streams types.HijackedResponse) error {
-	if out == nil {
-		out = io.Discard
+// hangUp tells a run that nobody is connected to it any more, and waits until
+// it has ended, for as long as that may take.
+func (e *Engine) hangUp(ctx context.Context, id string, wait time.Duration) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wait)
+	defer cancel()
+	if err := e.docker.ContainerKill(ctx, id, "SIGHUP"); err != nil {
+		return // it does not run, or is removed in a moment all the same
 	}
-	_, err := stdcopy.StdCopy(out, out, streams.Reader)
-	if err != nil {
-		_, _ = io.Copy(io.Discard, streams.Reader) // the first error counts
+	ended, failed := e.docker.ContainerWait(ctx, id, container.WaitConditionNotRunning)
+	select {
+	case <-ended:
+	case <-failed: // its time is over
 	}
-	return err
 }

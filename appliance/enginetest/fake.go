@@ -47,6 +47,7 @@ type Fake struct {
 	volumes   map[string]files // by app and name
 	processes []*fakeProcess
 	runs      []*fakeRun
+	detached  []*fakeDetached
 	watchers  []*fakeWatcher
 	calls     []string
 	started   []appliance.ProcessSpec
@@ -78,8 +79,9 @@ func (f *Fake) call(name, of string) error {
 	return f.Fail(name)
 }
 
-// Calls returns the calls that were made of Build, Import, Run, Start, Keep,
-// GiveUp, Stop, Exec, Prune, Sweep and Destroy, in order and in short: "Start blog.web v3",
+// Calls returns the calls that were made of Build, Import, Run, Detach, Start,
+// Keep, GiveUp, Stop, End, Exec, Prune, Sweep and Destroy, in order and in
+// short: "Start blog.web v3",
 // "Stop blog.web.1 v2".
 func (f *Fake) Calls() []string {
 	f.mu.Lock()
@@ -94,7 +96,7 @@ func (f *Fake) Started() []appliance.ProcessSpec {
 	return slices.Clone(f.started)
 }
 
-// Ran returns what Run was asked for.
+// Ran returns what Run and Detach were asked for.
 func (f *Fake) Ran() []appliance.RunSpec {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -137,9 +139,12 @@ func (f *Fake) Lose() { f.tell("") }
 // Close ends all that runs.
 func (f *Fake) Close() {
 	f.mu.Lock()
-	processes := f.processes
-	f.processes = nil
+	processes, detached := f.processes, f.detached
+	f.processes, f.detached = nil, nil
 	f.mu.Unlock()
+	for _, d := range detached {
+		d.end(0)
+	}
 	for _, p := range processes {
 		p.end(0)
 	}
@@ -209,7 +214,8 @@ func (f *Fake) runProgram(ctx context.Context, c *container, image *fakeImage, s
 		command = image.info.Cmd
 	}
 	return simulateWithin(ctx, simulation{
-		args: command, env: merge(image.env, spec.Env), container: c, stdin: spec.Stdin, out: out, resolve: f.resolver(spec.App),
+		args: command, env: merge(image.env, spec.Env), container: c, stdin: spec.Stdin, out: out, errs: spec.Err,
+		terminal: spec.Terminal, resolve: f.resolver(spec.App),
 	}, spec.Fence)
 }
 
@@ -253,8 +259,11 @@ func (f *Fake) Processes(ctx context.Context, app appliance.AppName) ([]applianc
 // Logs copies a process's output to w.
 func (f *Fake) Logs(ctx context.Context, id string, opts appliance.LogOptions, w io.Writer) error {
 	f.mu.Lock()
-	p := f.find(id)
+	p, d := f.find(id), f.findDetached(id)
 	f.mu.Unlock()
+	if d != nil {
+		return d.log.copy(ctx, opts, w)
+	}
 	if p == nil {
 		return fmt.Errorf("process %s: %w", id, appliance.ErrNotFound)
 	}
@@ -287,6 +296,13 @@ func (f *Fake) Destroy(ctx context.Context, app appliance.AppName) error {
 	}
 	for _, p := range processes {
 		f.remove(ctx, p.ID, 0)
+	}
+	runs, err := f.Runs(ctx, app)
+	if err != nil {
+		return err
+	}
+	for _, r := range runs {
+		f.remove(ctx, r.ID, 0)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -14,11 +14,20 @@ func (f *Fake) Exec(ctx context.Context, id string, spec appliance.ExecSpec) (in
 		return 0, err
 	}
 	f.mu.Lock()
-	p := f.find(id)
-	running := p != nil && p.Running
+	p, d := f.find(id), f.findDetached(id)
+	var c *container
+	var env []string
+	var app appliance.AppName
+	running := false
+	switch {
+	case d != nil:
+		c, env, app, running = d.container, merge(d.image.env, d.spec.Env), d.App, d.Running
+	case p != nil:
+		c, env, app, running = p.container, merge(p.image.env, p.spec.Env), p.App, p.Running
+	}
 	f.mu.Unlock()
 	switch {
-	case p == nil:
+	case c == nil:
 		return 0, fmt.Errorf("run in process %s: %w", id, appliance.ErrNotFound)
 	case !running:
 		return 0, fmt.Errorf("run in process %s: it does not run: %w", id, appliance.ErrExists)
@@ -28,7 +37,8 @@ func (f *Fake) Exec(ctx context.Context, id string, spec appliance.ExecSpec) (in
 		out = io.Discard
 	}
 	status := simulate(ctx, simulation{
-		args: spec.Command, env: merge(merge(p.image.env, p.spec.Env), spec.Env), container: p.container, out: out, resolve: f.resolver(p.App),
+		args: spec.Command, env: merge(env, spec.Env), container: c, stdin: spec.Stdin, out: out, errs: spec.Err,
+		terminal: spec.Terminal, resolve: f.resolver(app),
 	})
 	if ctx.Err() != nil {
 		return 0, fmt.Errorf("run in process %s: %w", id, context.Cause(ctx))

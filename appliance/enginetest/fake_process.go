@@ -304,7 +304,7 @@ func (f *Fake) Stop(ctx context.Context, grace time.Duration, ids ...string) err
 // remove ends a process and forgets it. One that is gone is no error.
 func (f *Fake) remove(ctx context.Context, id string, grace time.Duration) {
 	f.mu.Lock()
-	p := f.find(id)
+	p, d := f.find(id), f.findDetached(id)
 	ended := func() {}
 	if p != nil && f.Stopping != nil {
 		now := p.Process
@@ -313,6 +313,13 @@ func (f *Fake) remove(ctx context.Context, id string, grace time.Duration) {
 		f.mu.Lock()
 	}
 	f.mu.Unlock()
+	if d != nil {
+		d.end(grace)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.detached = slices.DeleteFunc(f.detached, func(e *fakeDetached) bool { return e == d })
+		return
+	}
 	if p == nil {
 		return
 	}
@@ -328,6 +335,9 @@ func (f *Fake) remove(ctx context.Context, id string, grace time.Duration) {
 func (f *Fake) describe(id string) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if d := f.findDetached(id); d != nil {
+		return fmt.Sprintf("%s.%s", d.App, d.Name)
+	}
 	p := f.find(id)
 	if p == nil {
 		return id

@@ -1,7 +1,7 @@
 package enginetest
 
 import (
-	"cmp"
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/berthhq/berth/appliance"
 )
 
 // statusKilled is the status of what SIGKILL ended.
@@ -24,7 +26,8 @@ type simulation struct {
 	container *container
 	stdin     io.Reader
 	out       io.Writer
-	errs      io.Writer       // stderr; out if nil
+	errs      io.Writer // stderr; out if nil
+	terminal  *appliance.Terminal
 	told      <-chan struct{} // it is told to finish
 	exits     <-chan int      // it ends by itself
 	listens   func(netip.AddrPort)
@@ -33,6 +36,12 @@ type simulation struct {
 
 // simulate does what the test program would do, until that ends or ctx does.
 func simulate(ctx context.Context, s simulation) (status int) {
+	if s.errs == nil || s.terminal != nil {
+		s.errs = s.out
+	}
+	if s.stdin == nil {
+		s.stdin = strings.NewReader("")
+	}
 	mode, args := "serve", []string(nil)
 	if len(s.args) > 1 && s.args[0] == Program {
 		mode, args = s.args[1], s.args[2:]
@@ -40,15 +49,21 @@ func simulate(ctx context.Context, s simulation) (status int) {
 	switch mode {
 	case "say":
 		for i, line := range args[1:] {
-			fmt.Fprintln([]io.Writer{s.out, cmp.Or(s.errs, s.out)}[i%2], line)
+			fmt.Fprintln([]io.Writer{s.out, s.errs}[i%2], line)
 		}
 		status, _ = strconv.Atoi(args[0])
 	case "env":
 		fmt.Fprintln(s.out, strings.Join(s.env, "\n"))
 	case "cat":
-		if s.stdin != nil {
-			_, _ = io.Copy(s.out, s.stdin)
-		}
+		_, _ = io.Copy(s.out, s.stdin)
+	case "both":
+		_, _ = io.Copy(io.MultiWriter(s.out, s.errs), s.stdin)
+	case "terminal":
+		s.talk(ctx)
+	case "mourn":
+		fmt.Fprintln(s.out, "waiting")
+		<-ctx.Done()
+		s.container.write(args[0], "hung up")
 	case "read":
 		content, ok := s.container.read(args[0])
 		if !ok {
@@ -66,6 +81,41 @@ func simulate(ctx context.Context, s simulation) (status int) {
 		return s.serve(ctx, mode)
 	}
 	return status
+}
+
+// talk says how large its terminal is, and repeats what is typed.
+func (s simulation) talk(ctx context.Context) {
+	lines := make(chan string)
+	go func() {
+		defer close(lines)
+		for typed := bufio.NewScanner(s.stdin); typed.Scan() && typed.Text() != appliance.EndOfInput; {
+			select {
+			case lines <- typed.Text():
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	var sizes <-chan appliance.Size
+	if s.terminal == nil {
+		fmt.Fprintln(s.out, "no terminal")
+	} else if sizes = s.terminal.Sizes; sizes == nil {
+		fmt.Fprintln(s.out, s.terminal.Name, "0 rows 0 columns")
+	}
+	for {
+		select {
+		case size := <-sizes:
+			fmt.Fprintln(s.out, s.terminal.Name, size.Rows, "rows", size.Columns, "columns")
+		case line, more := <-lines:
+			if !more {
+				fmt.Fprintln(s.out, "end of input")
+				return
+			}
+			fmt.Fprintln(s.out, "typed", line)
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // get asks another process.

@@ -28,7 +28,7 @@ type promise struct {
 //		enginetest.Test(t, e, enginetest.Image(t, e))
 //	}
 func Test(t *testing.T, e appliance.Engine, image appliance.Image) {
-	for _, p := range slices.Concat(buildPromises, runPromises, processPromises, execPromises, fencePromises, watchPromises, imagePromises, pinPromises) {
+	for _, p := range slices.Concat(buildPromises, runPromises, detachPromises, processPromises, execPromises, terminalPromises, fencePromises, watchPromises, imagePromises, pinPromises) {
 		t.Run(p.sentence, func(t *testing.T) {
 			w := &world{T: t, e: e, image: image, app: Name("contract")}
 			t.Cleanup(func() { w.destroy(w.app) })

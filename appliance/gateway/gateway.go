@@ -163,7 +163,7 @@ func (g *Gateway) handleLocal(s ssh.Session) {
 func (g *Gateway) handle(s ssh.Session, actor appliance.Actor) {
 	err := g.guarded(appliance.WithActor(s.Context(), actor), s, actor)
 	if err != nil {
-		show(s.Stderr(), err)
+		show(stderr(s), err)
 	}
 	s.Exit(exitStatus(err))
 }
@@ -198,9 +198,9 @@ func (g *Gateway) dispatch(ctx context.Context, s ssh.Session, actor appliance.A
 	case len(args) == 0:
 		fmt.Fprintf(s, "Hello %s. This is Berth; there is no shell here.\n\n", actor.Name)
 	}
-	_, _, tty := s.Pty()
+	terminal, screen := terminal(s)
 	return g.Commands.Execute(ctx, &command.Session{
-		Actor: actor, Stdin: s, Stdout: s, Stderr: s.Stderr(), TTY: tty,
+		Actor: actor, Line: s.RawCommand(), Stdin: s, Stdout: s, Stderr: stderr(s), TTY: terminal != nil, Terminal: terminal, Screen: screen,
 	}, args)
 }
 

@@ -13,13 +13,15 @@ import (
 func session(srv *ssh.Server, conn *gossh.ServerConn, c gossh.NewChannel, ctx ssh.Context) {
 	own, hangUp := context.WithCancel(ctx)
 	defer hangUp()
-	ssh.DefaultSessionHandler(srv, conn, &channel{c, hangUp}, sessionContext{ctx, own})
+	seat := newSeat()
+	ssh.DefaultSessionHandler(srv, conn, &channel{c, hangUp, seat}, sessionContext{ctx, own, seat})
 }
 
 // A sessionContext is a connection's context that ends earlier.
 type sessionContext struct {
 	ssh.Context
-	own context.Context
+	own  context.Context
+	seat *seat
 }
 
 func (c sessionContext) Done() <-chan struct{} { return c.own.Done() }
@@ -30,6 +32,7 @@ func (c sessionContext) Err() error            { return c.own.Err() }
 type channel struct {
 	gossh.NewChannel
 	closed func()
+	seat   *seat
 }
 
 func (c *channel) Accept() (gossh.Channel, <-chan *gossh.Request, error) {
@@ -37,15 +40,16 @@ func (c *channel) Accept() (gossh.Channel, <-chan *gossh.Request, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	c.seat.screen = ch
 	known := make(chan *gossh.Request)
 	go func() { // ends with the session
 		defer close(known)
 		defer c.closed()
 		for req := range all {
-			switch req.Type {
+			switch c.seat.heard(req); req.Type {
 			case "exec", "shell", "env", "pty-req":
 				known <- req
-			default: // forwarding, X11, subsystems; nobody asks for a terminal's size
+			default: // forwarding, X11, subsystems
 				req.Reply(false, nil)
 			}
 		}

@@ -24,6 +24,9 @@ func show(w io.Writer, err error) {
 	if _, ok := errors.AsType[*quietError](err); ok {
 		return
 	}
+	if _, ok := errors.AsType[command.ExitError](err); ok {
+		return // who has ended so has said why
+	}
 	text := err.Error()
 	if errors.Is(err, context.Canceled) {
 		text = "cancelled"

@@ -95,7 +95,7 @@ func newWorld(t *testing.T, change ...func(*gateway.Gateway)) *world {
 	bug := command.Command{Name: "test:bug", For: command.Anyone, Reads: true, Run: func(context.Context, *command.Call) error { panic("a bug") }}
 	w.Gateway = &gateway.Gateway{
 		Remote: remote, Local: local, HostKey: hostKey, Store: store, Pipeline: pipe, Grace: time.Second, Log: log,
-		Commands: command.NewSet(store, command.Apps(pipe), command.Processes(pipe), command.Config(pipe), command.Settings(pipe), command.Git(pipe),
+		Commands: command.NewSet(store, command.Apps(pipe), command.Processes(pipe), command.OneOffs(pipe), command.Config(pipe), command.Settings(pipe), command.Git(pipe),
 			command.Keys(store), command.Logs(pipe), command.Domains(pipe), []command.Command{noise, bug}),
 	}
 	for _, c := range change {

@@ -29,8 +29,8 @@ func (r *run) readAppJSON(ctx context.Context, source fs.FS) (appliance.AppJSON,
 	if len(a.Ignored) > 0 {
 		r.progress.Detail("ignored: %s", strings.Join(a.Ignored, ", "))
 	}
-	if len(a.Cron) > 0 {
-		r.progress.Warn("cron is kept with the release, but nothing runs it yet")
+	if n := len(a.Cron); n > 0 {
+		r.progress.Detail("cron: %s from this release on", count(n, "job"))
 	}
 	if r.rollback != nil {
 		return a, nil // its environment is that of the release it goes back to

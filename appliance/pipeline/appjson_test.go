@@ -101,7 +101,7 @@ func TestAppJSONIsKeptWithTheReleaseAndWhatIsIgnoredIsSaid(t *testing.T) {
 
 	out, err := w.push("blog", serves().and("app.json", `{"addons": [], "image": "x", "cron": [{"command": "./clean", "schedule": "0 3 * * *"}]}`))
 
-	if err != nil || !strings.Contains(out, "-----> Reading app.json\n       ignored: addons, image\n !     cron is kept with the release, but nothing runs it yet\n") {
+	if err != nil || !strings.Contains(out, "-----> Reading app.json\n       ignored: addons, image\n       cron: 1 job from this release on\n") {
 		t.Errorf("push: %v\n%s", err, out)
 	}
 	w.must(w.Reconfigure(w.as("ada"), "blog", "config:set", new(buffer)))

@@ -88,6 +88,41 @@ func (e *handling) Run(ctx context.Context, spec appliance.RunSpec) (result appl
 	return e.engine.Run(ctx, spec)
 }
 
+func (e *handling) Detach(ctx context.Context, spec appliance.RunSpec) (run appliance.Run, err error) {
+	named := spec.App
+	if spec.App, err = e.handle(ctx, spec.App); err != nil {
+		return run, err
+	}
+	run, err = e.engine.Detach(ctx, spec)
+	run.App = named
+	return run, err
+}
+
+func (e *handling) Runs(ctx context.Context, app appliance.AppName) ([]appliance.Run, error) {
+	handle, err := e.handle(ctx, app)
+	if err != nil {
+		return nil, err
+	}
+	runs, err := e.engine.Runs(ctx, handle)
+	if err != nil {
+		return nil, err
+	}
+	for i := range runs {
+		if runs[i].App, err = e.store.Named(ctx, runs[i].App); err != nil {
+			return nil, err
+		}
+	}
+	return runs, nil
+}
+
+func (e *handling) Await(ctx context.Context, id string) (appliance.RunResult, error) {
+	return e.engine.Await(ctx, id)
+}
+
+func (e *handling) End(ctx context.Context, grace time.Duration, id string) error {
+	return e.engine.End(ctx, grace, id)
+}
+
 func (e *handling) Start(ctx context.Context, spec appliance.ProcessSpec) (processes []appliance.Process, err error) {
 	if spec.App, err = e.handle(ctx, spec.App); err != nil {
 		return nil, err

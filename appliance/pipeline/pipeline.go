@@ -55,6 +55,9 @@ type Pipeline struct {
 
 	attention attention // for the readiness of what runs
 
+	mind mind       // for what runs detached
+	cron sync.Mutex // held while somebody looks which jobs are due
+
 	started   time.Time
 	leftovers []appliance.AppName // of interrupted pushes; set before the first use
 

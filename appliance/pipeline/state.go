@@ -19,6 +19,7 @@ type state struct {
 	// restore. A restore that finds it taken sets missed and leaves: who holds
 	// work looks at missed when it is done.
 	work   lock
+	jobs   lock // held by whoever starts a run of a cron job
 	missed atomic.Bool
 
 	// asked is set while a restore is about to begin, which will see all that
@@ -38,6 +39,7 @@ type state struct {
 	crashes    map[string]*obituary // of the live processes
 	changed    chan struct{}        // closed and replaced whenever a process changes
 	recordings map[int]*recording
+	attached   map[string]*attached
 }
 
 func (p *Pipeline) state(app appliance.AppName) *state {
@@ -46,7 +48,7 @@ func (p *Pipeline) state(app appliance.AppName) *state {
 
 	s, ok := p.apps[app]
 	if !ok {
-		s = &state{work: make(lock, 1), keeping: make(lock, 1), retiring: map[string]bool{}, changed: make(chan struct{})}
+		s = &state{work: make(lock, 1), jobs: make(lock, 1), keeping: make(lock, 1), retiring: map[string]bool{}, changed: make(chan struct{})}
 		if p.apps == nil {
 			p.apps = map[appliance.AppName]*state{}
 		}

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	_ "time/tzdata" // cron's time zones, whatever the machine has
 
 	"github.com/berthhq/berth/appliance"
 	"github.com/berthhq/berth/appliance/gateway"

@@ -182,6 +182,7 @@ func (d *daemon) moveIn(ctx context.Context, lock *os.File) (in *inside, err err
 		command.Logs(pipe),
 		command.Settings(pipe),
 		command.Git(pipe),
+		command.OneOffs(pipe),
 		command.Builder(pipe),
 		command.DockerOptions(pipe),
 		command.Storage(pipe),

@@ -17,6 +17,10 @@
 //	fork                  start processes until it is ended
 //	fill FILE             write a file until it is ended
 //	child STATUS MODE…    do something else in a child, exit with the status
+//	both                  copy stdin to stdout and to stderr
+//	terminal              say how large its terminal is, whenever it changes,
+//	                      and repeat what is typed, until that ends
+//	mourn FILE            wait for SIGHUP, and write a file then
 //
 // When it serves, READY_AFTER=2s in its environment is how long it takes
 // before it listens, and it answers /env with its environment, /exit/3 by
@@ -24,6 +28,7 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"math"
@@ -38,6 +43,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
 func main() {
@@ -89,6 +95,17 @@ func main() {
 		time.Sleep(time.Hour)
 	case "fill":
 		fill(args[1])
+	case "both":
+		_, err := io.Copy(io.MultiWriter(os.Stdout, os.Stderr), os.Stdin)
+		check(err)
+	case "terminal":
+		terminal()
+	case "mourn":
+		hungUp := make(chan os.Signal, 1)
+		signal.Notify(hungUp, syscall.SIGHUP)
+		fmt.Println("waiting")
+		<-hungUp
+		check(os.WriteFile(args[1], []byte("hung up"), 0o644))
 	case "child":
 		child(args[1], args[2:len(args)-1])
 	default:
@@ -160,6 +177,27 @@ func child(status string, args []string) {
 	c.Stdout, c.Stderr = os.Stdout, os.Stderr
 	fmt.Println("the child has ended:", c.Run())
 	say([]string{status})
+}
+
+// terminal says how large its terminal is, and that there is none otherwise.
+func terminal() {
+	resized := make(chan os.Signal, 1)
+	signal.Notify(resized, syscall.SIGWINCH)
+	go func() {
+		for ; ; <-resized {
+			var size struct{ rows, columns, x, y uint16 }
+			_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, 0, syscall.TIOCGWINSZ, uintptr(unsafe.Pointer(&size)))
+			if errno != 0 {
+				fmt.Println("no terminal")
+				return
+			}
+			fmt.Println(os.Getenv("TERM"), size.rows, "rows", size.columns, "columns")
+		}
+	}()
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		fmt.Println("typed", lines.Text())
+	}
+	fmt.Println("end of input")
 }
 
 func eat(megabytes int) {

@@ -111,7 +111,10 @@ func readEnv(v value, env *map[string]appliance.EnvVar) error {
 		if err != nil {
 			return err
 		}
-		if _, _, err := appliance.ParseConfigPair(key + "=" + e.Value); err != nil && (e.Value != "" || !configKey.MatchString(key)) {
+		if _, err := appliance.ParseConfigKey(key); err != nil {
+			return fmt.Errorf("%s: %w", v.place(), err)
+		}
+		if _, _, err := appliance.ParseConfigPair(key + "=" + e.Value); err != nil && e.Value != "" {
 			return fmt.Errorf("%s: %w", v.place(), err)
 		}
 		(*env)[key] = e

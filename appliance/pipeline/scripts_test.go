@@ -250,7 +250,7 @@ func TestServicesOfAComposeFileRunAsItSays(t *testing.T) {
 		got := fmt.Sprint(spec.Image == image, spec.Command, spec.Env, spec.Mounts, spec.Port, spec.Aliases)
 		want := "true [] [LEVEL=high PORT=9000] [] 9000 [web]"
 		if spec.Type == "redis" {
-			want = "true [serve redis] [COLOUR=grey LEVEL=high PORT=6379] [{data /data}] 6379 [redis]"
+			want = "true [serve redis] [COLOUR=grey LEVEL=high PORT=6379] [{data  /data false}] 6379 [redis]"
 		}
 		if got != want {
 			t.Errorf("%s was started as\n%s, want\n%s", spec.Type, got, want)

@@ -44,6 +44,11 @@ func (e *Engine) watchOnce(ctx context.Context, changed func(appliance.AppName))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 
+	// The client looks at the version that it speaks before it has agreed on
+	// one with Docker: two that watch would meet there.
+	if _, err := e.docker.ServerVersion(ctx); err != nil {
+		return false, explain("watch", err)
+	}
 	seen, failed := e.docker.Events(ctx, events.ListOptions{Filters: filters.NewArgs(
 		filters.Arg("type", string(events.ContainerEventType)),
 		filters.Arg("label", labelInstance+"="+e.instance),

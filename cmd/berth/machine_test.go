@@ -263,7 +263,7 @@ func (m *machine) log() string {
 // things lists, a line for each, what there is of the machine in Docker, but
 // for the stack and what it was made of.
 func (m *machine) things() (string, error) {
-	var list strings.Builder
+	var list, pins strings.Builder
 	for _, kind := range []struct {
 		name string
 		args []string
@@ -278,12 +278,16 @@ func (m *machine) things() (string, error) {
 			return "", err
 		}
 		for line := range strings.Lines(out) {
+			if kind.name == "container" && strings.Contains(line, ".keeps.") {
+				fmt.Fprintf(&pins, "pin %s", line) // it never runs: an image that is to stay has it
+				continue
+			}
 			if !strings.HasPrefix(line, m.instance+"/stack:") {
 				fmt.Fprintf(&list, "%s %s", kind.name, line)
 			}
 		}
 	}
-	return list.String(), nil
+	return list.String() + pins.String(), nil
 }
 
 // remove ends the daemon and removes all there is of the machine.

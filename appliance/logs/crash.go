@@ -17,13 +17,15 @@ const (
 	crashBytes = 32 << 10
 )
 
-// crashed notes, once, that a run has ended by itself, and keeps its last
-// lines.
-func (f *follower) crashed(ctx context.Context, now appliance.Process) {
-	if f.judged.Equal(f.began) {
+// crashed notes, once, that the run that began then has ended by itself, and
+// keeps its last lines.
+func (f *follower) crashed(ctx context.Context, now appliance.Process, began time.Time) {
+	f.telling.Lock()
+	defer f.telling.Unlock()
+	if f.judged.Equal(began) {
 		return
 	}
-	f.judged = f.began
+	f.judged = began
 	text := "Process exited"
 	switch {
 	case now.OOM:
@@ -35,7 +37,7 @@ func (f *follower) crashed(ctx context.Context, now appliance.Process) {
 		text += ", and is started again"
 	}
 	line := appliance.LogLine{At: time.Now(), Process: f.name, Release: f.process.Release, Stream: appliance.Remark, Text: text}
-	if err := f.Archive.keepCrash(ctx, f.process, f.began, line); err != nil {
+	if err := f.Archive.keepCrash(ctx, f.process, began, line); err != nil {
 		f.Log.WarnContext(ctx, "keep the last lines of a crash", "app", f.process.App, "process", f.name, "err", err)
 	}
 }

@@ -24,16 +24,19 @@ type follower struct {
 	again   chan struct{} // has a value when the process may run again
 	cancel  func()        // nil if it has no goroutine
 	done    chan struct{}
+	seen    appliance.Process // as it was when the collector looked last; the collector's mu guards it
 
 	began    time.Time // the run that is followed
 	restarts int       // before it
-	judged   time.Time // the beginning of the run whose end has been told
+
+	telling sync.Mutex // held while the end of a run is told; guards judged
+	judged  time.Time  // the beginning of the run whose end has been told
 
 	rate
 }
 
 func newFollower(c *Collector, p appliance.Process) *follower {
-	f := &follower{Collector: c, process: p, name: fmt.Sprintf("%s.%d", p.Type, p.Index), book: c.Archive.book(p.App), again: make(chan struct{}, 1)}
+	f := &follower{Collector: c, process: p, seen: p, name: fmt.Sprintf("%s.%d", p.Type, p.Index), book: c.Archive.book(p.App), again: make(chan struct{}, 1)}
 	f.began, f.restarts = p.Started, p.Restarts
 	f.rate.follower, f.rate.most = f, cmp.Or(c.MaxRate, defaultRate)
 	for i, of := range []appliance.LogStream{appliance.Stdout, appliance.Stderr} {
@@ -115,7 +118,20 @@ func (f *follower) judge(ctx context.Context, now appliance.Process) {
 		return
 	}
 	if now.Restarting || !now.Running || now.Restarts > f.restarts {
-		f.crashed(ctx, now)
+		f.crashed(ctx, now, f.began)
+	}
+}
+
+// settle is how long the last lines of a run may take to come.
+const settle = time.Second
+
+// restarted tells of the end of a run that following has passed over: an engine
+// that starts a process again at once may go on with its log as if nothing had
+// been.
+func (f *follower) restarted(ctx context.Context, now appliance.Process, began time.Time) {
+	pause(ctx, settle)
+	if ctx.Err() == nil && !f.isStopping(now.ID) {
+		f.crashed(ctx, now, began)
 	}
 }
 

@@ -105,6 +105,9 @@ func (r *run) runScript(ctx context.Context, release appliance.Release, s script
 		Out: io.MultiWriter(kept, r.progress),
 	}
 	spec, err := r.Contain(ctx, spec, "")
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if err != nil {
 		return err
 	}

@@ -22,15 +22,7 @@ type processRow struct {
 }
 
 func (s ps) list(ctx context.Context, c *Call) error {
-	app, err := s.Store.App(ctx, c.App)
-	if err != nil {
-		return err
-	}
-	processes, err := s.Engine.Processes(ctx, c.App)
-	if err != nil {
-		return err
-	}
-	crashes, err := s.Crashes(ctx, c.App)
+	app, processes, crashes, err := s.look(ctx, c.App)
 	if err != nil {
 		return err
 	}
@@ -81,4 +73,16 @@ func story(c pipeline.Crash) string {
 		return c.Ending
 	}
 	return fmt.Sprintf("%s, %d times in a row", c.Ending, c.Row)
+}
+
+// look returns an app, what runs of it, and how that has ended before.
+func (s ps) look(ctx context.Context, name appliance.AppName) (app appliance.App, processes []appliance.Process, crashes map[string]pipeline.Crash, err error) {
+	if app, err = s.Store.App(ctx, name); err != nil {
+		return app, nil, nil, err
+	}
+	if processes, err = s.Engine.Processes(ctx, name); err != nil {
+		return app, nil, nil, err
+	}
+	crashes, err = s.Crashes(ctx, name)
+	return app, processes, crashes, err
 }

@@ -10,15 +10,7 @@ import (
 )
 
 func (s ps) report(ctx context.Context, c *Call) error {
-	app, err := s.Store.App(ctx, c.App)
-	if err != nil {
-		return err
-	}
-	processes, err := s.Engine.Processes(ctx, c.App)
-	if err != nil {
-		return err
-	}
-	crashes, err := s.Crashes(ctx, c.App)
+	app, processes, crashes, err := s.look(ctx, c.App)
 	if err != nil {
 		return err
 	}

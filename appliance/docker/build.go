@@ -61,14 +61,14 @@ func (e *Engine) Build(ctx context.Context, spec appliance.BuildSpec) (image app
 	defer context.AfterFunc(ctx, func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTime)
 		defer cancel()
-		_ = e.docker.BuildCancel(ctx, id) // nobody is left to be told
+		_ = e.api(ctx).BuildCancel(ctx, id) // nobody is left to be told
 	})()
 	args := map[string]*string{}
 	for k, v := range spec.Args {
 		args[k] = &v
 	}
 	mark.args(args)
-	answer, err := e.docker.ImageBuild(ctx, nil, build.ImageBuildOptions{
+	answer, err := e.api(ctx).ImageBuild(ctx, nil, build.ImageBuildOptions{
 		Version:       build.BuilderBuildKit,
 		RemoteContext: "client-session",
 		SessionID:     sent.ID(),
@@ -148,5 +148,5 @@ func (e *Engine) send(ctx context.Context, root *os.Root, spec appliance.BuildSp
 
 // dial opens the connection over which BuildKit calls back.
 func (e *Engine) dial(ctx context.Context, proto string, meta map[string][]string) (net.Conn, error) {
-	return e.docker.DialHijack(ctx, "/session", proto, meta)
+	return e.api(ctx).DialHijack(ctx, "/session", proto, meta)
 }

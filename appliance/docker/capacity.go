@@ -36,7 +36,7 @@ func (e *Engine) machine(ctx context.Context) (*system.Info, error) {
 	if info := e.host.Load(); info != nil {
 		return info, nil
 	}
-	info, err := e.docker.Info(ctx)
+	info, err := e.api(ctx).Info(ctx)
 	if err != nil {
 		return nil, explain("ask docker what the machine has", err)
 	}

@@ -29,13 +29,13 @@ import (
 // have the whole of the container's configuration in the image besides, though
 // the newer of them do not show it; those images are written anew, see cleaned.
 func (e *Engine) commit(ctx context.Context, id string, spec appliance.RunSpec) error {
-	from, err := e.docker.ImageInspect(ctx, string(spec.Image))
+	from, err := e.api(ctx).ImageInspect(ctx, string(spec.Image))
 	if err != nil {
 		return explain("commit", err)
 	}
 	config := committed(from.Config, spec)
 	config.Labels = e.labels(kindImage, spec.App)
-	c, err := e.docker.ContainerCommit(ctx, id, container.CommitOptions{
+	c, err := e.api(ctx).ContainerCommit(ctx, id, container.CommitOptions{
 		Reference: string(spec.Commit.Tag), Config: config,
 	})
 	if err != nil {
@@ -92,7 +92,7 @@ func (e *Engine) clean(ctx context.Context, id string, spec appliance.RunSpec) e
 		return nil
 	}
 	var raw bytes.Buffer
-	old, err := e.docker.ImageInspect(ctx, id, rawInto(&raw))
+	old, err := e.api(ctx).ImageInspect(ctx, id, rawInto(&raw))
 	if err != nil {
 		return explain("commit", err)
 	}
@@ -104,7 +104,7 @@ func (e *Engine) clean(ctx context.Context, id string, spec appliance.RunSpec) e
 	if err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
-	loaded, err := e.docker.ImageLoad(ctx, stream)
+	loaded, err := e.api(ctx).ImageLoad(ctx, stream)
 	if err != nil {
 		return explain("commit", err)
 	}
@@ -112,12 +112,12 @@ func (e *Engine) clean(ctx context.Context, id string, spec appliance.RunSpec) e
 	if err := readMessages(loaded.Body, nil); err != nil {
 		return explain("commit", err)
 	}
-	now, err := e.docker.ImageInspect(ctx, string(spec.Commit.Tag))
+	now, err := e.api(ctx).ImageInspect(ctx, string(spec.Commit.Tag))
 	if err != nil || now.ID == id {
 		return explain("commit", err) // there was nothing to clean
 	}
 	// The tag is the new image's now, and nobody else knows the old one.
-	_, err = e.docker.ImageRemove(ctx, id, image.RemoveOptions{PruneChildren: true})
+	_, err = e.api(ctx).ImageRemove(ctx, id, image.RemoveOptions{PruneChildren: true})
 	return explain("commit", err)
 }
 

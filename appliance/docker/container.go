@@ -66,7 +66,7 @@ func (e *Engine) createKnownAs(ctx context.Context, name string, aliases []strin
 			string(host.NetworkMode): {Aliases: aliases},
 		}}
 	}
-	c, err := e.docker.ContainerCreate(ctx, config, &own, networking, nil, name)
+	c, err := e.api(ctx).ContainerCreate(ctx, config, &own, networking, nil, name)
 	return c.ID, err
 }
 
@@ -81,14 +81,14 @@ func (e *Engine) mounts(ctx context.Context, app appliance.AppName, mounts []app
 		}
 		name := e.networkName(app) + "." + m.Volume
 		// Creating a volume that exists is no error, and changes nothing.
-		v, err := e.docker.VolumeCreate(ctx, volume.CreateOptions{Name: name, Labels: e.labels(kindVolume, app)})
+		v, err := e.api(ctx).VolumeCreate(ctx, volume.CreateOptions{Name: name, Labels: e.labels(kindVolume, app)})
 		if err != nil {
 			return nil, explain("volume "+name, err)
 		}
 		if v.Labels[labelInstance] != e.instance {
 			// Some engines that have been restarted have forgotten the labels,
 			// but for who asks by the name.
-			if v, err = e.docker.VolumeInspect(ctx, name); err != nil {
+			if v, err = e.api(ctx).VolumeInspect(ctx, name); err != nil {
 				return nil, explain("volume "+name, err)
 			}
 		}
@@ -103,9 +103,9 @@ func (e *Engine) mounts(ctx context.Context, app appliance.AppName, mounts []app
 // remove removes a container, running or not. One that is gone, or that is
 // going, is no error; remove returns when it is gone.
 func (e *Engine) remove(ctx context.Context, id string) error {
-	err := e.docker.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
+	err := e.api(ctx).ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
 	if errdefs.IsConflict(err) { // its removal is already in progress
-		gone, failed := e.docker.ContainerWait(ctx, id, container.WaitConditionRemoved)
+		gone, failed := e.api(ctx).ContainerWait(ctx, id, container.WaitConditionRemoved)
 		select {
 		case <-gone:
 			return nil
@@ -127,7 +127,7 @@ func (e *Engine) tidy(ctx context.Context, id string) error {
 
 // inspect returns a container of ours, or ErrNotFound.
 func (e *Engine) inspect(ctx context.Context, id string) (container.InspectResponse, error) {
-	c, err := e.docker.ContainerInspect(ctx, id)
+	c, err := e.api(ctx).ContainerInspect(ctx, id)
 	if err == nil && (c.Config == nil || !e.ours(c.Config.Labels)) {
 		err = errdefs.ErrNotFound
 	}

@@ -47,7 +47,7 @@ func (e *Engine) destroy(ctx context.Context, app appliance.AppName) error {
 // removeContainers removes containers of a kind: those made before a moment,
 // or all of them if that is zero.
 func (e *Engine) removeContainers(ctx context.Context, kind string, app appliance.AppName, before time.Time) error {
-	found, err := e.docker.ContainerList(ctx, container.ListOptions{All: true, Filters: e.find(kind, app)})
+	found, err := e.api(ctx).ContainerList(ctx, container.ListOptions{All: true, Filters: e.find(kind, app)})
 	if err != nil {
 		return explain("list containers", err)
 	}
@@ -73,13 +73,13 @@ func (e *Engine) removeContainers(ctx context.Context, kind string, app applianc
 func (e *Engine) removeNetworks(ctx context.Context, app appliance.AppName) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	found, err := e.docker.NetworkList(ctx, network.ListOptions{Filters: e.find(kindNetwork, app)})
+	found, err := e.api(ctx).NetworkList(ctx, network.ListOptions{Filters: e.find(kindNetwork, app)})
 	if err != nil {
 		return explain("list networks", err)
 	}
 	var errs []error
 	for _, n := range found {
-		if err := e.docker.NetworkRemove(ctx, n.ID); err != nil && !errdefs.IsNotFound(err) {
+		if err := e.api(ctx).NetworkRemove(ctx, n.ID); err != nil && !errdefs.IsNotFound(err) {
 			errs = append(errs, explain("remove network "+n.Name, err))
 		}
 	}
@@ -87,13 +87,13 @@ func (e *Engine) removeNetworks(ctx context.Context, app appliance.AppName) erro
 }
 
 func (e *Engine) removeVolumes(ctx context.Context, app appliance.AppName) error {
-	found, err := e.docker.VolumeList(ctx, volume.ListOptions{Filters: e.find(kindVolume, app)})
+	found, err := e.api(ctx).VolumeList(ctx, volume.ListOptions{Filters: e.find(kindVolume, app)})
 	if err != nil {
 		return explain("list volumes", err)
 	}
 	var errs []error
 	for _, v := range found.Volumes {
-		if err := e.docker.VolumeRemove(ctx, v.Name, true); err != nil && !errdefs.IsNotFound(err) {
+		if err := e.api(ctx).VolumeRemove(ctx, v.Name, true); err != nil && !errdefs.IsNotFound(err) {
 			errs = append(errs, explain("remove volume "+v.Name, err))
 		}
 	}

@@ -18,7 +18,7 @@ func (e *Engine) Detach(ctx context.Context, spec appliance.RunSpec) (appliance.
 	if err != nil {
 		return appliance.Run{}, err
 	}
-	if err := e.docker.ContainerStart(ctx, id, container.StartOptions{}); err != nil {
+	if err := e.api(ctx).ContainerStart(ctx, id, container.StartOptions{}); err != nil {
 		return appliance.Run{}, errors.Join(explain("run", err), e.tidy(ctx, id))
 	}
 	c, err := e.inspect(ctx, id)
@@ -30,7 +30,7 @@ func (e *Engine) Detach(ctx context.Context, spec appliance.RunSpec) (appliance.
 
 // Runs lists what Detach has started.
 func (e *Engine) Runs(ctx context.Context, app appliance.AppName) ([]appliance.Run, error) {
-	list, err := e.docker.ContainerList(ctx, container.ListOptions{All: true, Filters: e.find(kindDetached, app)})
+	list, err := e.api(ctx).ContainerList(ctx, container.ListOptions{All: true, Filters: e.find(kindDetached, app)})
 	if err != nil {
 		return nil, explain("list runs", err)
 	}
@@ -60,7 +60,7 @@ func detached(c container.InspectResponse) appliance.Run {
 
 // Await returns how a process or a run has ended, once it has.
 func (e *Engine) Await(ctx context.Context, id string) (result appliance.RunResult, err error) {
-	ended, failed := e.docker.ContainerWait(ctx, id, container.WaitConditionNotRunning)
+	ended, failed := e.api(ctx).ContainerWait(ctx, id, container.WaitConditionNotRunning)
 	select {
 	case <-ended:
 	case err := <-failed:

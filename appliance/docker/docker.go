@@ -4,6 +4,7 @@
 package docker
 
 import (
+	"context"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -25,7 +26,10 @@ type Engine struct {
 	// Stopping, if set, is told of what Stop ends.
 	Stopping appliance.Stopping
 
-	docker   *client.Client
+	// docker is the client that has agreed on a version with Docker; api
+	// returns it.
+	docker   atomic.Pointer[client.Client]
+	at       string
 	instance string
 
 	// mu lets one goroutine at a time choose a subnet.
@@ -45,15 +49,49 @@ func New(host, instance string) (*Engine, error) {
 	if host == "" {
 		host = client.DefaultDockerHost
 	}
-	docker, err := client.NewClientWithOpts(client.WithHost(host), client.WithAPIVersionNegotiation())
-	if err != nil {
+	if _, err := newClient(host); err != nil {
 		return nil, err
 	}
-	return &Engine{Log: slog.New(slog.DiscardHandler), docker: docker, instance: instance}, nil
+	return &Engine{Log: slog.New(slog.DiscardHandler), at: host, instance: instance}, nil
+}
+
+// newClient returns a client of the Docker at host that agrees on a version
+// with it at its first request.
+func newClient(host string) (*client.Client, error) {
+	return client.NewClientWithOpts(client.WithHost(host), client.WithAPIVersionNegotiation())
+}
+
+// api returns the client to speak with.
+//
+// A client writes down the version that it has agreed on while others read
+// it. So only one that has agreed is shared; until Docker is there, each
+// request has its own.
+func (e *Engine) api(ctx context.Context) *client.Client {
+	if c := e.docker.Load(); c != nil {
+		return c
+	}
+	c, err := newClient(e.at)
+	if err != nil {
+		panic(err) // New has made one of the same address
+	}
+	ping, err := c.Ping(ctx)
+	if err != nil {
+		return c
+	}
+	c.NegotiateAPIVersionPing(ping)
+	if !e.docker.CompareAndSwap(nil, c) {
+		c.Close()
+	}
+	return e.docker.Load()
 }
 
 // Close gives up the connections to Docker. What runs goes on running.
-func (e *Engine) Close() error { return e.docker.Close() }
+func (e *Engine) Close() error {
+	if c := e.docker.Load(); c != nil {
+		return c.Close()
+	}
+	return nil
+}
 
 // Instance returns the prefix of all names of what this engine makes.
 func (e *Engine) Instance() string { return e.instance }

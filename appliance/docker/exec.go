@@ -24,17 +24,17 @@ func (e *Engine) Exec(ctx context.Context, id string, spec appliance.ExecSpec) (
 		options.Tty = true
 		options.Env = atTerminal(options.Env, spec.Terminal)
 	}
-	made, err := e.docker.ContainerExecCreate(ctx, id, options)
+	made, err := e.api(ctx).ContainerExecCreate(ctx, id, options)
 	if err != nil {
 		return 0, explain(doing, err)
 	}
-	conn, err := e.docker.ContainerExecAttach(ctx, made.ID, container.ExecAttachOptions{Tty: options.Tty})
+	conn, err := e.api(ctx).ContainerExecAttach(ctx, made.ID, container.ExecAttachOptions{Tty: options.Tty})
 	if err != nil {
 		return 0, explain(doing, err)
 	}
 	defer conn.Close()
 	defer followSize(ctx, spec.Terminal, func(ctx context.Context, size container.ResizeOptions) error {
-		return e.docker.ContainerExecResize(ctx, made.ID, size)
+		return e.api(ctx).ContainerExecResize(ctx, made.ID, size)
 	})()
 	// Nothing else ends a read of the connection when ctx is done.
 	stop := context.AfterFunc(ctx, conn.Close)
@@ -54,7 +54,7 @@ func (e *Engine) Exec(ctx context.Context, id string, spec appliance.ExecSpec) (
 // ended a moment after its output has.
 func (e *Engine) execStatus(ctx context.Context, id, doing string) (int, error) {
 	for {
-		now, err := e.docker.ContainerExecInspect(ctx, id)
+		now, err := e.api(ctx).ContainerExecInspect(ctx, id)
 		if err != nil {
 			return 0, explain(doing, err)
 		}
@@ -74,7 +74,7 @@ func (e *Engine) execStatus(ctx context.Context, id, doing string) (int, error) 
 func (e *Engine) abandon(ctx context.Context, id string, wait time.Duration) error {
 	tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTime+wait)
 	defer cancel()
-	now, err := e.docker.ContainerExecInspect(tidy, id)
+	now, err := e.api(ctx).ContainerExecInspect(tidy, id)
 	if err != nil || !now.Running || now.Pid == 0 {
 		return context.Cause(ctx)
 	}
@@ -85,7 +85,7 @@ func (e *Engine) abandon(ctx context.Context, id string, wait time.Duration) err
 	defer unix.Close(process)
 	// The number may have been given to another process before we opened it,
 	// but not while the command still runs.
-	if now, err = e.docker.ContainerExecInspect(tidy, id); err != nil || !now.Running {
+	if now, err = e.api(ctx).ContainerExecInspect(tidy, id); err != nil || !now.Running {
 		return context.Cause(ctx)
 	}
 	// It may have ended in this moment: just as well.

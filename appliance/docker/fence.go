@@ -38,7 +38,7 @@ func (e *Engine) fenceRun(ctx context.Context, id string, f appliance.Fence) (co
 		if group != nil {
 			return group
 		}
-		c, err := e.docker.ContainerInspect(ctx, id)
+		c, err := e.api(ctx).ContainerInspect(ctx, id)
 		if err != nil || c.State == nil || c.State.Pid == 0 {
 			return nil // it has not started, or it has ended
 		}

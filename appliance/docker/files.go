@@ -24,12 +24,12 @@ const collectLimit = 1 << 20
 // the directory for it when the image has none.
 func (e *Engine) putFiles(ctx context.Context, id string, spec appliance.RunSpec) error {
 	dir := path.Clean("/" + spec.FilesDir)
-	_, err := e.docker.ContainerStatPath(ctx, id, dir)
+	_, err := e.api(ctx).ContainerStatPath(ctx, id, dir)
 	if errdefs.IsNotFound(err) {
-		err = e.docker.CopyToContainer(ctx, id, "/", directory(dir, spec.User), container.CopyToContainerOptions{})
+		err = e.api(ctx).CopyToContainer(ctx, id, "/", directory(dir, spec.User), container.CopyToContainerOptions{})
 	}
 	if err == nil {
-		err = e.docker.CopyToContainer(ctx, id, dir, spec.Files, container.CopyToContainerOptions{})
+		err = e.api(ctx).CopyToContainer(ctx, id, dir, spec.Files, container.CopyToContainerOptions{})
 	}
 	return explain("put files at "+dir, err)
 }
@@ -51,7 +51,7 @@ func directory(dir, user string) io.Reader {
 
 // collect returns the content of a file of a container.
 func (e *Engine) collect(ctx context.Context, id, name string) ([]byte, error) {
-	stream, _, err := e.docker.CopyFromContainer(ctx, id, name)
+	stream, _, err := e.api(ctx).CopyFromContainer(ctx, id, name)
 	if err != nil {
 		return nil, explain("bring back "+name, err)
 	}

@@ -34,7 +34,7 @@ func (e *Engine) forget(ctx context.Context, since time.Time) error {
 
 // forgetUnused is one attempt, and tells whether something was in use.
 func (e *Engine) forgetUnused(ctx context.Context, since time.Time) (used bool, err error) {
-	usage, err := e.docker.DiskUsage(ctx, types.DiskUsageOptions{Types: []types.DiskUsageObject{types.BuildCacheObject}})
+	usage, err := e.api(ctx).DiskUsage(ctx, types.DiskUsageOptions{Types: []types.DiskUsageObject{types.BuildCacheObject}})
 	if err != nil {
 		return false, explain("see what the build has left", err)
 	}
@@ -48,7 +48,7 @@ func (e *Engine) forgetUnused(ctx context.Context, since time.Time) (used bool, 
 			used = true
 			continue
 		}
-		_, err := e.docker.BuildCachePrune(ctx, build.CachePruneOptions{
+		_, err := e.api(ctx).BuildCachePrune(ctx, build.CachePruneOptions{
 			All: true, Filters: filters.NewArgs(filters.Arg("id", r.ID)),
 		})
 		if err != nil {

@@ -24,7 +24,7 @@ func (e *Engine) Import(ctx context.Context, tag appliance.Image, rootfs io.Read
 	// The client of HTTP closes what it has sent, if it can: to close an SSH
 	// session that the tar came from is not its business.
 	rootfs = struct{ io.Reader }{rootfs}
-	answer, err := e.docker.ImageImport(ctx, image.ImportSource{Source: rootfs, SourceName: "-"}, string(tag),
+	answer, err := e.api(ctx).ImageImport(ctx, image.ImportSource{Source: rootfs, SourceName: "-"}, string(tag),
 		image.ImportOptions{Changes: e.imageLabels("")})
 	if err != nil {
 		return explain("import "+string(tag), err)
@@ -35,7 +35,7 @@ func (e *Engine) Import(ctx context.Context, tag appliance.Image, rootfs io.Read
 
 // Inspect tells what an image is.
 func (e *Engine) Inspect(ctx context.Context, name appliance.Image) (appliance.ImageInfo, error) {
-	i, err := e.docker.ImageInspect(ctx, string(name))
+	i, err := e.api(ctx).ImageInspect(ctx, string(name))
 	if err != nil {
 		return appliance.ImageInfo{}, explain("image "+string(name), err)
 	}
@@ -59,7 +59,7 @@ func (e *Engine) Inspect(ctx context.Context, name appliance.Image) (appliance.I
 
 // Images lists the names of app's images.
 func (e *Engine) Images(ctx context.Context, app appliance.AppName) ([]appliance.Image, error) {
-	images, err := e.docker.ImageList(ctx, image.ListOptions{Filters: e.find(kindImage, app)})
+	images, err := e.api(ctx).ImageList(ctx, image.ListOptions{Filters: e.find(kindImage, app)})
 	if err != nil {
 		return nil, explain("list images", err)
 	}
@@ -88,7 +88,7 @@ func (e *Engine) Prune(ctx context.Context, app appliance.AppName, keep ...appli
 	}
 	needed := map[string]bool{} // by id
 	for _, name := range keep {
-		i, err := e.docker.ImageInspect(ctx, string(name))
+		i, err := e.api(ctx).ImageInspect(ctx, string(name))
 		if errdefs.IsNotFound(err) {
 			continue
 		}
@@ -97,7 +97,7 @@ func (e *Engine) Prune(ctx context.Context, app appliance.AppName, keep ...appli
 		}
 		needed[i.ID] = true
 	}
-	containers, err := e.docker.ContainerList(ctx, container.ListOptions{All: true})
+	containers, err := e.api(ctx).ContainerList(ctx, container.ListOptions{All: true})
 	if err != nil {
 		return explain("list containers", err)
 	}
@@ -111,7 +111,7 @@ func (e *Engine) Prune(ctx context.Context, app appliance.AppName, keep ...appli
 
 // removeImages removes those of app's images that which says.
 func (e *Engine) removeImages(ctx context.Context, app appliance.AppName, which func(image.Summary) bool) error {
-	images, err := e.docker.ImageList(ctx, image.ListOptions{Filters: e.find(kindImage, app)})
+	images, err := e.api(ctx).ImageList(ctx, image.ListOptions{Filters: e.find(kindImage, app)})
 	if err != nil {
 		return explain("list images", err)
 	}
@@ -125,7 +125,7 @@ func (e *Engine) removeImages(ctx context.Context, app appliance.AppName, which 
 			names = []string{i.ID}
 		}
 		for _, name := range names {
-			_, err := e.docker.ImageRemove(ctx, name, image.RemoveOptions{PruneChildren: true})
+			_, err := e.api(ctx).ImageRemove(ctx, name, image.RemoveOptions{PruneChildren: true})
 			// Gone already, or taken into use since we looked.
 			if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
 				errs = append(errs, explain("remove image "+name, err))

@@ -30,7 +30,7 @@ func (e *Engine) Logs(ctx context.Context, id string, opts appliance.LogOptions,
 	if opts.Tail > 0 {
 		options.Tail = strconv.Itoa(opts.Tail)
 	}
-	stream, err := e.docker.ContainerLogs(ctx, id, options)
+	stream, err := e.api(ctx).ContainerLogs(ctx, id, options)
 	if err != nil {
 		return explain("logs of container "+short(id), err)
 	}

@@ -78,7 +78,7 @@ func (e *Engine) network(ctx context.Context, app appliance.AppName) (string, er
 func (e *Engine) findNetwork(ctx context.Context, app appliance.AppName) (string, error) {
 	f := e.find(kindNetwork, app)
 	f.Add("name", e.networkName(app)) // finds longer names too
-	found, err := e.docker.NetworkList(ctx, network.ListOptions{Filters: f})
+	found, err := e.api(ctx).NetworkList(ctx, network.ListOptions{Filters: f})
 	if err != nil {
 		return "", explain("list networks", err)
 	}
@@ -86,7 +86,7 @@ func (e *Engine) findNetwork(ctx context.Context, app appliance.AppName) (string
 	slices.SortFunc(found, func(a, b network.Summary) int { return b.Created.Compare(a.Created) })
 	for len(found) > 1 {
 		in := slices.IndexFunc(found, func(n network.Summary) bool {
-			err = e.docker.NetworkRemove(ctx, n.ID)
+			err = e.api(ctx).NetworkRemove(ctx, n.ID)
 			return err == nil || errdefs.IsNotFound(err)
 		})
 		if in < 0 {
@@ -106,14 +106,14 @@ func (e *Engine) createNetwork(ctx context.Context, app appliance.AppName, subne
 	if subnet.IsValid() {
 		options.IPAM = &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet.String()}}}
 	}
-	_, err := e.docker.NetworkCreate(ctx, e.networkName(app), options)
+	_, err := e.api(ctx).NetworkCreate(ctx, e.networkName(app), options)
 	return err
 }
 
 // subnetsTaken returns what a new network must not overlap: Docker's networks,
 // and what this machine is connected to or has a route to.
 func (e *Engine) subnetsTaken(ctx context.Context) ([]netip.Prefix, error) {
-	networks, err := e.docker.NetworkList(ctx, network.ListOptions{})
+	networks, err := e.api(ctx).NetworkList(ctx, network.ListOptions{})
 	if err != nil {
 		return nil, explain("list networks", err)
 	}

@@ -36,7 +36,7 @@ func (e *Engine) outOfMemory(ctx context.Context, c container.InspectResponse, w
 func (e *Engine) toldOutOfMemory(ctx context.Context, c container.InspectResponse, wait time.Duration) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	told, ended := e.docker.Events(ctx, events.ListOptions{
+	told, ended := e.api(ctx).Events(ctx, events.ListOptions{
 		Since: stamp(moment(c.State.StartedAt)),
 		Until: stamp(time.Now().Add(wait)),
 		Filters: filters.NewArgs(

@@ -43,7 +43,7 @@ func (e *Engine) Pin(ctx context.Context, app appliance.AppName, images ...appli
 
 // pins returns the pins of an app by what they keep.
 func (e *Engine) pins(ctx context.Context, app appliance.AppName) (map[appliance.Image]container.Summary, error) {
-	found, err := e.docker.ContainerList(ctx, container.ListOptions{All: true, Filters: e.find(kindPin, app)})
+	found, err := e.api(ctx).ContainerList(ctx, container.ListOptions{All: true, Filters: e.find(kindPin, app)})
 	if err != nil {
 		return nil, explain("list pins", err)
 	}
@@ -69,9 +69,9 @@ func (e *Engine) unpin(ctx context.Context, pins map[appliance.Image]container.S
 // under which the pin keeps it: of an image with several names somebody may
 // have removed one.
 func (e *Engine) pin(ctx context.Context, app appliance.AppName, name appliance.Image, pin container.Summary) error {
-	i, err := e.docker.ImageInspect(ctx, string(name))
+	i, err := e.api(ctx).ImageInspect(ctx, string(name))
 	if errdefs.IsNotFound(err) && pin.ID != "" {
-		err = e.docker.ImageTag(ctx, pin.ImageID, string(name))
+		err = e.api(ctx).ImageTag(ctx, pin.ImageID, string(name))
 	}
 	switch {
 	case errdefs.IsNotFound(err):

@@ -37,7 +37,7 @@ func (e *Engine) Keep(ctx context.Context, restart appliance.Restart, ids ...str
 			return err
 		}
 		policy := container.RestartPolicy{Name: policies[restart]}
-		_, err := e.docker.ContainerUpdate(ctx, id, container.UpdateConfig{RestartPolicy: policy})
+		_, err := e.api(ctx).ContainerUpdate(ctx, id, container.UpdateConfig{RestartPolicy: policy})
 		if err != nil {
 			return explain("keep container "+short(id), err)
 		}
@@ -50,7 +50,7 @@ func (e *Engine) Keep(ctx context.Context, restart appliance.Restart, ids ...str
 		}
 		// Docker heeds the policy when a process ends, so one that had
 		// ended before is started here. Starting one that runs is no error.
-		return explain("keep container "+short(id), e.docker.ContainerStart(ctx, id, container.StartOptions{}))
+		return explain("keep container "+short(id), e.api(ctx).ContainerStart(ctx, id, container.StartOptions{}))
 	})
 }
 
@@ -62,7 +62,7 @@ func (e *Engine) GiveUp(ctx context.Context, ids ...string) error {
 			// Of one that waits for its restart, this is the end of the
 			// wait. Docker remembers that it was stopped on purpose.
 			at := int(giveUpGrace.Seconds())
-			err = explain("end container "+short(id), e.docker.ContainerStop(ctx, id, container.StopOptions{Timeout: &at}))
+			err = explain("end container "+short(id), e.api(ctx).ContainerStop(ctx, id, container.StopOptions{Timeout: &at}))
 		}
 		if errors.Is(err, appliance.ErrNotFound) {
 			return nil
@@ -101,7 +101,7 @@ func (e *Engine) Stop(ctx context.Context, grace time.Duration, ids ...string) e
 // End asks a process or a run to finish, waits, then ends it.
 func (e *Engine) End(ctx context.Context, grace time.Duration, id string) error {
 	seconds := int(math.Ceil(grace.Seconds()))
-	err := e.docker.ContainerStop(ctx, id, container.StopOptions{Timeout: &seconds})
+	err := e.api(ctx).ContainerStop(ctx, id, container.StopOptions{Timeout: &seconds})
 	if errdefs.IsNotFound(err) {
 		return nil
 	}
@@ -110,7 +110,7 @@ func (e *Engine) End(ctx context.Context, grace time.Duration, id string) error 
 
 // Processes lists what there is of app, or of every app.
 func (e *Engine) Processes(ctx context.Context, app appliance.AppName) ([]appliance.Process, error) {
-	list, err := e.docker.ContainerList(ctx, container.ListOptions{All: true, Filters: e.find(kindProcess, app)})
+	list, err := e.api(ctx).ContainerList(ctx, container.ListOptions{All: true, Filters: e.find(kindProcess, app)})
 	if err != nil {
 		return nil, explain("list processes", err)
 	}

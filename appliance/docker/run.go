@@ -146,7 +146,7 @@ func (e *Engine) createRun(ctx context.Context, kind string, spec appliance.RunS
 // runToEnd starts a container that has been made, connects it to spec's
 // streams, and returns its exit status.
 func (e *Engine) runToEnd(ctx context.Context, id string, spec appliance.RunSpec) (int, error) {
-	conn, err := e.docker.ContainerAttach(ctx, id, container.AttachOptions{
+	conn, err := e.api(ctx).ContainerAttach(ctx, id, container.AttachOptions{
 		Stream: true, Stdin: spec.Stdin != nil, Stdout: true, Stderr: true, DetachKeys: noKeys,
 	})
 	if err != nil {
@@ -156,18 +156,18 @@ func (e *Engine) runToEnd(ctx context.Context, id string, spec appliance.RunSpec
 	// Nothing else ends a read of the connection when ctx is done.
 	defer context.AfterFunc(ctx, conn.Close)()
 
-	exited, failed := e.docker.ContainerWait(ctx, id, container.WaitConditionNextExit)
+	exited, failed := e.api(ctx).ContainerWait(ctx, id, container.WaitConditionNextExit)
 	copied := make(chan error, 1)
 	own := streams{spec.Stdin, spec.Out, spec.Err, spec.Terminal != nil}
 	go func() { copied <- copyOut(own, conn) }()
 	copyIn(own, conn)
-	if err := e.docker.ContainerStart(ctx, id, container.StartOptions{}); err != nil {
+	if err := e.api(ctx).ContainerStart(ctx, id, container.StartOptions{}); err != nil {
 		conn.Close()
 		<-copied
 		return 0, explain("run", err)
 	}
 	defer followSize(ctx, spec.Terminal, func(ctx context.Context, size container.ResizeOptions) error {
-		return e.docker.ContainerResize(ctx, id, size)
+		return e.api(ctx).ContainerResize(ctx, id, size)
 	})()
 
 	status := 0
@@ -190,10 +190,10 @@ func (e *Engine) runToEnd(ctx context.Context, id string, spec appliance.RunSpec
 func (e *Engine) hangUp(ctx context.Context, id string, wait time.Duration) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wait)
 	defer cancel()
-	if err := e.docker.ContainerKill(ctx, id, "SIGHUP"); err != nil {
+	if err := e.api(ctx).ContainerKill(ctx, id, "SIGHUP"); err != nil {
 		return // it does not run, or is removed in a moment all the same
 	}
-	ended, failed := e.docker.ContainerWait(ctx, id, container.WaitConditionNotRunning)
+	ended, failed := e.api(ctx).ContainerWait(ctx, id, container.WaitConditionNotRunning)
 	select {
 	case <-ended:
 	case <-failed: // its time is over

@@ -24,7 +24,7 @@ func (e *Engine) shared(ctx context.Context, name string) ([]network.Summary, er
 	if name != "" {
 		f.Add("label", labelName+"="+name)
 	}
-	found, err := e.docker.NetworkList(ctx, network.ListOptions{Filters: f})
+	found, err := e.api(ctx).NetworkList(ctx, network.ListOptions{Filters: f})
 	return found, explain("list networks", err)
 }
 
@@ -48,7 +48,7 @@ func (e *Engine) CreateNetwork(ctx context.Context, name string) error {
 	if subnet, ok := freeSubnet(taken); ok {
 		options.IPAM = &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet.String()}}}
 	}
-	_, err = e.docker.NetworkCreate(ctx, e.sharedName(name), options)
+	_, err = e.api(ctx).NetworkCreate(ctx, e.sharedName(name), options)
 	return explain("network "+name, err)
 }
 
@@ -62,7 +62,7 @@ func (e *Engine) RemoveNetwork(ctx context.Context, name string) error {
 		return fmt.Errorf("network %s %w", name, appliance.ErrNotFound)
 	}
 	for _, n := range found {
-		err := e.docker.NetworkRemove(ctx, n.ID)
+		err := e.api(ctx).NetworkRemove(ctx, n.ID)
 		if err != nil && !errdefs.IsNotFound(err) {
 			return explain("network "+name, err)
 		}
@@ -108,7 +108,7 @@ func (e *Engine) sharedIDs(ctx context.Context, attachments []appliance.Attachme
 // attach has a container that is not started yet be on networks too.
 func (e *Engine) attach(ctx context.Context, id string, attachments []appliance.Attachment) error {
 	for _, a := range attachments {
-		if err := e.docker.NetworkConnect(ctx, a.Network, id, &network.EndpointSettings{Aliases: a.Aliases}); err != nil {
+		if err := e.api(ctx).NetworkConnect(ctx, a.Network, id, &network.EndpointSettings{Aliases: a.Aliases}); err != nil {
 			return err
 		}
 	}

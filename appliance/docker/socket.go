@@ -11,7 +11,7 @@ import (
 
 // socket returns what gives a container Docker's own socket.
 func (e *Engine) socket() (mount.Mount, error) {
-	host := e.docker.DaemonHost()
+	host := e.at
 	path, ok := strings.CutPrefix(host, "unix://")
 	if !ok {
 		return mount.Mount{}, appliance.WithHint(fmt.Errorf("the engine is reached at %s, which is no socket of this machine", host),

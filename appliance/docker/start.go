@@ -85,7 +85,7 @@ func (e *Engine) startOne(ctx context.Context, spec appliance.ProcessSpec, index
 	if err := e.attach(ctx, id, spec.Options.Networks); err != nil {
 		return id, appliance.Process{}, explain(doing, err)
 	}
-	if err := e.docker.ContainerStart(ctx, id, container.StartOptions{}); err != nil {
+	if err := e.api(ctx).ContainerStart(ctx, id, container.StartOptions{}); err != nil {
 		return id, appliance.Process{}, explain(doing, err)
 	}
 	state, err := e.inspect(ctx, id)

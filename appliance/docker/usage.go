@@ -18,7 +18,7 @@ import (
 
 // Usage tells what the processes that run take.
 func (e *Engine) Usage(ctx context.Context, app appliance.AppName) ([]appliance.Usage, error) {
-	list, err := e.docker.ContainerList(ctx, container.ListOptions{Filters: e.find(kindProcess, app)})
+	list, err := e.api(ctx).ContainerList(ctx, container.ListOptions{Filters: e.find(kindProcess, app)})
 	if err != nil {
 		return nil, explain("list processes", err)
 	}
@@ -42,7 +42,7 @@ func (e *Engine) Usage(ctx context.Context, app appliance.AppName) ([]appliance.
 }
 
 func (e *Engine) usage(ctx context.Context, id string) (u appliance.Usage, err error) {
-	answer, err := e.docker.ContainerStatsOneShot(ctx, id)
+	answer, err := e.api(ctx).ContainerStatsOneShot(ctx, id)
 	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) {
 		return u, appliance.ErrNotFound
 	}

@@ -44,12 +44,7 @@ func (e *Engine) watchOnce(ctx context.Context, changed func(appliance.AppName))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 
-	// The client looks at the version that it speaks before it has agreed on
-	// one with Docker: two that watch would meet there.
-	if _, err := e.docker.ServerVersion(ctx); err != nil {
-		return false, explain("watch", err)
-	}
-	seen, failed := e.docker.Events(ctx, events.ListOptions{Filters: filters.NewArgs(
+	seen, failed := e.api(ctx).Events(ctx, events.ListOptions{Filters: filters.NewArgs(
 		filters.Arg("type", string(events.ContainerEventType)),
 		filters.Arg("label", labelInstance+"="+e.instance),
 		filters.Arg("event", string(events.ActionCreate)), // one that an earlier appliance had asked for
@@ -61,7 +56,7 @@ func (e *Engine) watchOnce(ctx context.Context, changed func(appliance.AppName))
 		filters.Arg("event", string(events.ActionHealthStatus)),
 	)})
 	// Events returns when it is connected, or cannot be; it does not say which.
-	if _, err := e.docker.Ping(ctx); err != nil {
+	if _, err := e.api(ctx).Ping(ctx); err != nil {
 		return false, explain("watch", err)
 	}
 	changed("")

@@ -203,7 +203,9 @@ func (x *exchange) pause(d time.Duration) error {
 	}
 }
 
-// try sends the request to t, on a kept connection first.
+// try sends the request to t, on a kept connection first. What a target may
+// have read is not sent again, whatever the method: a GET that kills its
+// process must not kill another.
 func (x *exchange) try(t *target, head []byte) (*http.Response, error) {
 	x.at(t)
 	for l := t.take(); l != nil; l = t.take() {
@@ -211,13 +213,10 @@ func (x *exchange) try(t *target, head []byte) (*http.Response, error) {
 		if err == nil {
 			return res, nil
 		}
+		unread := err == errDead || x.upload == nil && l.unread(err)
 		x.drop()
-		if x.stopped() != nil || !x.repeatable(l, err) {
+		if x.stopped() != nil || !unread {
 			return nil, err
-		}
-		if err != errDead {
-			// It was sent. Once more is enough.
-			break
 		}
 	}
 	l, err := x.dial(t)
@@ -225,24 +224,6 @@ func (x *exchange) try(t *target, head []byte) (*http.Response, error) {
 		return nil, err
 	}
 	return x.talk(l, head)
-}
-
-// repeatable reports whether a request that failed on a kept connection may be
-// sent once more: when nothing of it has been sent, or when the connection
-// was closed without a word and the request is one that may be repeated (RFC
-// 9110, 9.2.2), and has no body.
-func (x *exchange) repeatable(l *link, err error) bool {
-	if err == errDead {
-		return true
-	}
-	if !l.reused || l.got > 0 || x.req.Body != nil && x.req.Body != http.NoBody {
-		return false
-	}
-	switch x.req.Method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
-		return true
-	}
-	return false
 }
 
 func (x *exchange) dial(t *target) (*link, error) {

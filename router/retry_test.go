@@ -1,6 +1,8 @@
 package router_test
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/berthhq/berth/router"
 )
 
 // nobody is an address at which nobody listens.
@@ -179,4 +183,59 @@ func TestARequestThatWasSentIsNotSentAgain(t *testing.T) {
 	if res.StatusCode != 502 || seen.Load() != 1 {
 		t.Errorf("got %s after %s, want 502 after one", res.Status, fmt.Sprint(seen.Load()))
 	}
+}
+
+// Attack: a request that kills the process that gets it. Repeated by us, it
+// would kill them all. Kept connections do not make a difference, and neither
+// does that it says that it may be repeated.
+func TestARequestThatKillsItsProcessKillsNoOther(t *testing.T) {
+	for _, protocol := range []string{"", router.HTTP2} {
+		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "OPTIONS"} {
+			t.Run(cmp.Or(protocol, "http/1.1")+" "+method, func(t *testing.T) {
+				d := open(t)
+				var seen atomic.Int32
+				dies := func(w http.ResponseWriter, req *http.Request) {
+					if req.URL.Path != "/die" {
+						return
+					}
+					seen.Add(1)
+					conn, _ := req.Context().Value(connKey{}).(net.Conn)
+					conn.Close()
+				}
+				d.swap(router.Service{Name: "blog", Hosts: []string{"blog.test"}, Protocol: protocol, Targets: []string{mortal(t, dies), mortal(t, dies)}})
+				client := d.client(false)
+				for range 8 { // both have kept connections
+					d.get("https://blog.test/")
+				}
+
+				req, _ := http.NewRequest(method, "https://blog.test/die", nil)
+				res, err := client.Do(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				res.Body.Close()
+
+				if res.StatusCode != 502 || seen.Load() != 1 {
+					t.Errorf("got %s after killing %d, want 502 after one", res.Status, seen.Load())
+				}
+			})
+		}
+	}
+}
+
+type connKey struct{}
+
+// mortal is an app that can close the connection that a request came by.
+func mortal(t *testing.T, h http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewUnstartedServer(h)
+	s.Config.Protocols = new(http.Protocols)
+	s.Config.Protocols.SetHTTP1(true)
+	s.Config.Protocols.SetUnencryptedHTTP2(true)
+	s.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		return context.WithValue(ctx, connKey{}, c)
+	}
+	s.Start()
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
 }

@@ -121,10 +121,15 @@ func (l *link) ask(fd uintptr) bool {
 func (l *link) receive(req *http.Request) (*http.Response, error) {
 	l.budget = maxAnswerHead
 	defer func() { l.budget = -1 }()
-	if _, err := l.r.Peek(1); err == nil {
-		if res := l.parseAnswer(req); res != nil {
-			return res, nil
-		}
+	switch _, err := l.r.Peek(1); err {
+	case nil:
+	case io.EOF:
+		return nil, io.ErrUnexpectedEOF
+	default:
+		return nil, err // reading again would say that it is the end
+	}
+	if res := l.parseAnswer(req); res != nil {
+		return res, nil
 	}
 	res, err := http.ReadResponse(l.r, req)
 	if err == io.ErrUnexpectedEOF && l.budget == 0 {

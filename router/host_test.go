@@ -120,6 +120,7 @@ func TestAPathThatCanBeReadInTwoWaysReachesNobody(t *testing.T) {
 	for _, path := range []string{
 		"/x/../api", "/./api", "//api", "/api/..", "/api/../x", "/api/%2e%2e/x", "/api/.%2E/x", "/%61pi", "/api%2fx", "/x/%2e%2e/api/y",
 		"/x/..%2fapi", "/api/..%2fx", "/x%5c..%5capi", "/api;v=1/x", "/x/..;/api", "/api/..;/x", "/%2561pi", "/x/%252e%252e/api", "/%2fapi",
+		"//api/%2e%2e", "//api/..;/", "/x//../api", "/x/;/../../api",
 	} {
 		if got := asked(r, "example.org"+path); got != "400" {
 			t.Errorf("%s is answered by %s, want 400", path, got)

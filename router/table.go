@@ -57,7 +57,15 @@ func (t *table) lead(host string, u *url.URL) (to *place, clear bool) {
 	}
 	path := u.EscapedPath()
 	to = follow(exact, wild, path)
-	return to, isPlain(path) || to == follow(exact, wild, asRead(path))
+	if isPlain(path) {
+		return to, true
+	}
+	for path := range readings(path) {
+		if follow(exact, wild, path) != to {
+			return to, false
+		}
+	}
+	return to, true
 }
 
 // serves reports whether a host leads anywhere.

@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -23,17 +25,20 @@ import (
 	"github.com/berthhq/berth/appliance/command"
 	"github.com/berthhq/berth/appliance/web"
 	"github.com/berthhq/berth/db"
+	"github.com/berthhq/berth/router"
 )
 
 // A world is a site with some commands, an app, and two keys: ada's, which is
 // an admin's, and bob's, which may view the app.
 type world struct {
 	*testing.T
-	store *db.Store
-	url   string
-	ran   chan string   // what commands have run
-	go_   chan struct{} // lets "wait" go on
-	ended chan error    // how "wait" saw the end
+	store  *db.Store
+	site   http.Handler
+	url    string
+	client *http.Client
+	ran    chan string   // what commands have run
+	go_    chan struct{} // lets "wait" go on
+	ended  chan error    // how "wait" saw the end
 }
 
 func newWorld(t *testing.T) *world {
@@ -84,9 +89,10 @@ func newWorld(t *testing.T) *world {
 			return nil
 		}},
 	})
-	server := httptest.NewServer(&web.Site{Commands: set, Store: store, Version: "1.2.3", Log: slog.New(slog.DiscardHandler)})
+	w.site = &web.Site{Commands: set, Store: store, Version: "1.2.3", Log: slog.New(slog.DiscardHandler)}
+	server := httptest.NewServer(w.site)
 	t.Cleanup(server.Close)
-	w.url = server.URL
+	w.url, w.client = server.URL, server.Client()
 	return w
 }
 
@@ -225,12 +231,12 @@ func TestWhatIsAskedForIsCheckedAtTheDoor(t *testing.T) {
 	}
 }
 
-func (w *world) begin(ctx context.Context) *bufio.Reader {
+func (w *world) begin(ctx context.Context, body string) *bufio.Reader {
 	w.Helper()
-	req, err := http.NewRequestWithContext(ctx, "POST", w.url+"/v1/commands/wait", nil)
+	req, err := http.NewRequestWithContext(ctx, "POST", w.url+"/v1/commands/wait", strings.NewReader(body))
 	w.must(err)
 	req.Header.Set("Authorization", "Bearer "+w.token("ada", time.Time{}))
-	res, err := http.DefaultClient.Do(req)
+	res, err := w.client.Do(req)
 	w.must(err)
 	w.Cleanup(func() { res.Body.Close() })
 	lines := bufio.NewReader(res.Body)
@@ -242,7 +248,7 @@ func (w *world) begin(ctx context.Context) *bufio.Reader {
 
 func TestWhatACommandPrintsArrivesWhileItRuns(t *testing.T) {
 	w := newWorld(t)
-	lines := w.begin(t.Context())
+	lines := w.begin(t.Context(), "")
 
 	close(w.go_)
 	rest, err := io.ReadAll(lines)
@@ -252,16 +258,66 @@ func TestWhatACommandPrintsArrivesWhileItRuns(t *testing.T) {
 	}
 }
 
+// Our own server notices it by itself: no other reads while a command runs.
 func TestHangingUpCancelsTheCommand(t *testing.T) {
-	w := newWorld(t)
-	ctx, hangUp := context.WithCancel(t.Context())
-	w.begin(ctx)
+	for name, c := range map[string]struct {
+		http2 bool
+		body  string // of the request
+	}{
+		"HTTP/1.1":             {},
+		"HTTP/1.1 with a body": {body: `{"args": []}`},
+		"HTTP/2":               {http2: true},
+		"HTTP/2 with a body":   {http2: true, body: `{"args": []}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.behindTheDoor(c.http2)
+			ctx, hangUp := context.WithCancel(t.Context())
+			w.begin(ctx, c.body)
 
-	hangUp()
+			hangUp()
 
-	if err := <-w.ended; !errors.Is(err, context.Canceled) {
-		t.Errorf("the command saw %v, want that it was cancelled", err)
+			select {
+			case err := <-w.ended:
+				if !errors.Is(err, context.Canceled) {
+					t.Errorf("the command saw %v, want that it was cancelled", err)
+				}
+			case <-time.After(30 * time.Second):
+				t.Error("the command runs on, though nobody listens")
+				close(w.go_)
+			}
+		})
 	}
+}
+
+// behindTheDoor has the site answered by the server that visitors meet.
+func (w *world) behindTheDoor(http2 bool) {
+	w.Helper()
+	certified := httptest.NewUnstartedServer(nil) // for its certificate
+	certified.StartTLS()
+	w.Cleanup(certified.Close)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	w.must(err)
+	s := &router.Server{
+		HTTPS:  l,
+		TLS:    &tls.Config{Certificates: certified.TLS.Certificates},
+		Secure: w.site,
+		Grace:  time.Second,
+	}
+	ctx, end := context.WithCancel(context.WithoutCancel(w.Context()))
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx) }()
+	w.Cleanup(func() {
+		end()
+		w.must(<-done)
+	})
+	transport := certified.Client().Transport.(*http.Transport).Clone()
+	transport.Protocols = new(http.Protocols)
+	transport.Protocols.SetHTTP1(!http2)
+	transport.Protocols.SetHTTP2(http2)
+	w.Cleanup(transport.CloseIdleConnections)
+	w.client = &http.Client{Transport: transport}
+	w.url = "https://" + l.Addr().String()
 }
 
 func TestTheSiteIsDescribedAsOpenAPI(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/berthhq/berth/db"
+	"github.com/berthhq/berth/db/dbtest"
 	certs "github.com/berthhq/berth/tls"
 	"github.com/berthhq/berth/tls/acmetest"
 	"github.com/caddyserver/certmagic"
@@ -126,10 +126,7 @@ func TestALocalCAThatCannotBeReadIsAnErrorAndNotANewOne(t *testing.T) {
 
 func openStorage(t *testing.T) certmagic.Storage {
 	t.Helper()
-	store, err := db.Open(t.Context(), filepath.Join(t.TempDir(), "berth.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	store := dbtest.Open(t, filepath.Join(t.TempDir(), "berth.db"))
 	t.Cleanup(func() { store.Close() })
 	return store.Certificates()
 }

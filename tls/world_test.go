@@ -17,6 +17,7 @@ import (
 
 	"github.com/berthhq/berth/appliance/await"
 	"github.com/berthhq/berth/db"
+	"github.com/berthhq/berth/db/dbtest"
 	certs "github.com/berthhq/berth/tls"
 	"github.com/berthhq/berth/tls/acmetest"
 )
@@ -73,14 +74,12 @@ func (w *world) boot(ca *acmetest.Server) {
 		w.m.Close()
 		w.store.Close()
 	}
-	var err error
-	if w.store, err = db.Open(w.t.Context(), w.path); err != nil {
-		w.t.Fatal(err)
-	}
+	w.store = dbtest.Open(w.t, w.path)
 	var resolvers []string
 	if ca.DNS() != "" {
 		resolvers = []string{ca.DNS()}
 	}
+	var err error
 	w.m, err = certs.New(w.t.Context(), certs.Config{
 		Storage: w.store.Certificates(),
 		ACME:    w.settings(ca),

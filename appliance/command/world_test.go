@@ -26,7 +26,7 @@ import (
 	"github.com/berthhq/berth/appliance/git"
 	"github.com/berthhq/berth/appliance/logs"
 	"github.com/berthhq/berth/appliance/pipeline"
-	"github.com/berthhq/berth/db"
+	"github.com/berthhq/berth/db/dbtest"
 	"github.com/berthhq/berth/router"
 	certs "github.com/berthhq/berth/tls"
 )
@@ -57,8 +57,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), engine: new(enginetest.Fake)}
 	t.Cleanup(w.engine.Close)
-	store, err := db.Open(t.Context(), filepath.Join(w.dir, "berth.db"))
-	w.must(err)
+	store := dbtest.Open(t, filepath.Join(w.dir, "berth.db"))
 	routes := router.New(nil)
 	routes.AccessLog = &router.AccessLog{Dir: filepath.Join(w.dir, "log")}
 	certificates, err := certs.New(t.Context(), certs.Config{Storage: store.Certificates(), Serves: routes.Serves})

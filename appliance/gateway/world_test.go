@@ -29,7 +29,7 @@ import (
 	"github.com/berthhq/berth/appliance/gateway"
 	"github.com/berthhq/berth/appliance/git"
 	"github.com/berthhq/berth/appliance/pipeline"
-	"github.com/berthhq/berth/db"
+	"github.com/berthhq/berth/db/dbtest"
 	"github.com/berthhq/berth/router"
 	certs "github.com/berthhq/berth/tls"
 )
@@ -71,8 +71,7 @@ func newWorld(t *testing.T, change ...func(*gateway.Gateway)) *world {
 		return nil
 	}
 	t.Cleanup(w.engine.Close)
-	store, err := db.Open(t.Context(), w.path("berth.db"))
-	w.must(err)
+	store := dbtest.Open(t, w.path("berth.db"))
 	routes := router.New(nil)
 	certificates, err := certs.New(t.Context(), certs.Config{Storage: store.Certificates(), Serves: routes.Serves})
 	w.must(err)

@@ -23,7 +23,7 @@ import (
 	"github.com/berthhq/berth/appliance/enginetest"
 	"github.com/berthhq/berth/appliance/git"
 	"github.com/berthhq/berth/appliance/pipeline"
-	"github.com/berthhq/berth/db"
+	"github.com/berthhq/berth/db/dbtest"
 	"github.com/berthhq/berth/router"
 	certs "github.com/berthhq/berth/tls"
 )
@@ -59,8 +59,7 @@ func newWorld(t *testing.T) *world {
 // repositories that are there, and has it recover.
 func (w *world) boot() {
 	w.t.Helper()
-	store, err := db.Open(w.t.Context(), filepath.Join(w.dir, "berth.db"))
-	w.must(err)
+	store := dbtest.Open(w.t, filepath.Join(w.dir, "berth.db"))
 	routes := router.New(nil)
 	certificates, err := certs.New(w.t.Context(), certs.Config{Storage: store.Certificates(), Serves: routes.Serves})
 	w.must(err)

@@ -25,6 +25,7 @@ import (
 	"github.com/berthhq/berth/appliance/command"
 	"github.com/berthhq/berth/appliance/web"
 	"github.com/berthhq/berth/db"
+	"github.com/berthhq/berth/db/dbtest"
 	"github.com/berthhq/berth/router"
 )
 
@@ -43,13 +44,10 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	store, err := db.Open(t.Context(), filepath.Join(t.TempDir(), "berth.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	store := dbtest.Open(t, filepath.Join(t.TempDir(), "berth.db"))
 	t.Cleanup(func() { store.Close() })
 	w := &world{T: t, store: store, ran: make(chan string, 100), go_: make(chan struct{}), ended: make(chan error, 1)}
-	err = store.CreateApp(t.Context(), "blog", false)
+	err := store.CreateApp(t.Context(), "blog", false)
 	w.must(err)
 	w.must(store.AddKey(t.Context(), appliance.Key{Name: "ada", Fingerprint: "SHA256:ada", Admin: true}))
 	w.must(store.AddKey(t.Context(), appliance.Key{Name: "bob", Fingerprint: "SHA256:bob"}))

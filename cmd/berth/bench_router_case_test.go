@@ -55,7 +55,7 @@ func (l *lab) compare(c routerCase, p benchPlan) {
 	}
 
 	fmt.Printf("\n%-46s %s\n", c.title, fmt.Sprintf("latency at %d %s/s", c.rate, c.unit))
-	fmt.Printf("%-12s %16s %12s %9s %9s %9s %9s    %s\n", "", c.unit+"/CPU·s", "own time", "p50", "p99", "p99.9", "RSS", "berth/this: CPU·s, own, p99")
+	fmt.Printf("%-12s %16s %12s %9s %9s %9s %9s    %s\n", "", c.unit+"/CPU·s", "own time", "p50", "p99", "p99.9", "RSS", "berth/this: CPU·s, own; p50, p99, p99.9; RSS")
 	ours, noise := middle(rounds[berthDoor.name]), 0.0
 	for _, o := range doors {
 		m := middle(rounds[o.name])
@@ -71,7 +71,9 @@ func against(ours, m measured) string {
 	if ours == m || ours.perCPU == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%.2f, %.2f, %.2f", ours.perCPU/m.perCPU, ours.perOwn/m.perOwn, float64(ours.p99)/float64(m.p99))
+	late := func(ours, theirs time.Duration) float64 { return float64(ours) / float64(theirs) }
+	return fmt.Sprintf("%.2f, %.2f; %.2f, %.2f, %.2f; %.2f", ours.perCPU/m.perCPU, ours.perOwn/m.perOwn,
+		late(ours.p50, m.p50), late(ours.p99, m.p99), late(ours.p999, m.p999), ours.rss/m.rss)
 }
 
 func (o *opened) measure(c routerCase, seconds int) (m measured) {

@@ -97,12 +97,16 @@ func (v *visiting) leave() visitation {
 	return v.door.visited(v.out.String())
 }
 
-// compareIdle has visitors come, ask once and stay.
+// compareIdle has visitors come, ask once and stay, and then others ask beside
+// them.
 func (l *lab) compareIdle(p benchPlan) {
 	l.Helper()
 	const connections = 1000
 	fmt.Printf("\n%d idle connections over TLS, each with one request behind it\n", connections)
-	fmt.Printf("%-12s %10s %10s %16s\n", "", "RSS before", "RSS with", "per connection")
+	c := routerCases[0]
+	fmt.Printf("and beside them: %s, latency at %d %s/s\n", c.title, c.rate, c.unit)
+	fmt.Printf("%-12s %10s %10s %16s %16s %12s %9s %9s %9s    %s\n", "", "RSS before", "RSS with", "per connection", c.unit+"/CPU·s", "own time", "p50", "p99", "p99.9", "berth/this: CPU·s, own; p50, p99, p99.9; RSS")
+	var ours measured
 	for _, d := range p.doors {
 		o := l.opened(d, 1)
 		ownLoad{"handshake", 4}.run(o, 1, 0) // what the first requests take is no connection's
@@ -113,9 +117,16 @@ func (l *lab) compareIdle(p benchPlan) {
 			return bytes.Count(said, []byte("idle\n")) == connections
 		})
 		with := o.rss()
+		c.load.full(o, 1)
+		m := o.measure(c, p.seconds)
+		m.rss = float64(with)
 		visitors.leave()
 		o.stop()
-		fmt.Printf("%-12s %7.1f MB %7.1f MB %13.1f KB\n", o.name, float64(before)/1e6, float64(with)/1e6, float64(with-before)/connections/1e3)
+		if d == berthDoor {
+			ours = m
+		}
+		fmt.Printf("%-12s %7.1f MB %7.1f MB %13.1f KB %16.0f %12.0f %9s %9s %9s    %s\n", o.name, float64(before)/1e6, float64(with)/1e6, float64(with-before)/connections/1e3,
+			m.perCPU, m.perOwn, short(m.p50), short(m.p99), short(m.p999), against(ours, m))
 	}
 }
 

@@ -32,6 +32,9 @@ type Engine struct {
 	at       string
 	instance string
 
+	// tidying is the removal of what has run.
+	tidying sync.WaitGroup
+
 	// mu lets one goroutine at a time choose a subnet.
 	mu sync.Mutex
 
@@ -87,6 +90,7 @@ func (e *Engine) api(ctx context.Context) *client.Client {
 
 // Close gives up the connections to Docker. What runs goes on running.
 func (e *Engine) Close() error {
+	e.tidying.Wait()
 	if c := e.docker.Load(); c != nil {
 		return c.Close()
 	}

@@ -32,6 +32,15 @@ func (e *Engine) Run(ctx context.Context, spec appliance.RunSpec) (result applia
 		if outer.Err() != nil && spec.HangUp > 0 {
 			e.hangUp(outer, id, spec.HangUp)
 		}
+		if err == nil && spec.Commit != nil {
+			// Its image is made: nobody has to wait for Docker to unmount it.
+			e.tidying.Go(func() {
+				if err := e.tidy(outer, id); err != nil {
+					e.Log.WarnContext(outer, "remove what has run", "err", err)
+				}
+			})
+			return
+		}
 		err = errors.Join(err, e.tidy(outer, id))
 	}()
 

@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 
 	"github.com/berthhq/berth/appliance"
@@ -79,11 +80,15 @@ func (s *Store) SettingNames(ctx context.Context, app appliance.AppName, prefix 
 		SELECT name FROM app_settings WHERE app = ?1 AND substr(name, 1, length(?2)) = ?2 ORDER BY name`, app, prefix)
 }
 
-// CopySettings gives an app the settings of another, but for one.
-func (s *Store) CopySettings(ctx context.Context, from, to appliance.AppName, but string) error {
-	err := s.tx(ctx, func(tx *sql.Tx) error {
+// CopySettings gives an app the settings of another, but for some.
+func (s *Store) CopySettings(ctx context.Context, from, to appliance.AppName, but ...string) error {
+	left, err := json.Marshal(but)
+	if err != nil {
+		return err
+	}
+	err = s.tx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `
-			INSERT INTO app_settings (app, name, value) SELECT ?, name, value FROM app_settings WHERE app = ? AND name <> ?`, to, from, but)
+			INSERT INTO app_settings (app, name, value) SELECT ?, name, value FROM app_settings WHERE app = ? AND name NOT IN (SELECT value FROM json_each(?))`, to, from, string(left))
 		if err != nil {
 			return err
 		}

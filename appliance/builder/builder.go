@@ -83,6 +83,9 @@ type Result struct {
 	// Keeps names dependencies that this build has unpacked, and that the next
 	// ones need not if KeepLayer makes a layer of them; "" for none.
 	Keeps string
+
+	// Inherits tells that it began with the Request's Kept, and uses it.
+	Inherits bool
 }
 
 // DefaultPort is what PORT says to an app that names no port of its own, as

@@ -89,7 +89,7 @@ func (Buildpacks) Build(ctx context.Context, e appliance.Engine, req Request) (R
 		return Result{}, appliance.WithHint(errors.New("built, but nothing says how to start it"),
 			"add a Procfile to the root of the repository with a line as in web: ./run.sh")
 	}
-	return Result{Image: req.Tag, Procfile: said.procfile, Config: said.config, Secrets: said.secrets, Keeps: said.keeps, Port: DefaultPort, Stack: req.Stack}, nil
+	return Result{Image: req.Tag, Procfile: said.procfile, Config: said.config, Secrets: said.secrets, Keeps: said.keeps, Inherits: said.inherits, Port: DefaultPort, Stack: req.Stack}, nil
 }
 
 func commitOf(tag appliance.Image) *appliance.CommitSpec {
@@ -102,6 +102,7 @@ type said struct {
 	config   map[string]string
 	secrets  []string
 	keeps    string
+	inherits bool
 }
 
 // parseReleased reads what /build/builder wrote: YAML of one known shape,
@@ -131,6 +132,8 @@ func parseReleased(text []byte) (said, error) {
 			is.secrets = append(is.secrets, name)
 		case section == "keeps:" && ok && layerKey.MatchString(value):
 			is.keeps = value
+		case section == "inherits:" && ok && value == "yes":
+			is.inherits = true
 		case section == "process_types:" || section == "config_vars:":
 			return said{}, fmt.Errorf("%s says %q, which makes no sense as one of the %s", released, line, strings.TrimSuffix(strings.ReplaceAll(section, "_", " "), ":"))
 		}

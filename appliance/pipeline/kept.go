@@ -99,6 +99,11 @@ func (r *run) end(ctx context.Context) {
 	if err := r.dropSurplus(ctx); err != nil {
 		r.Log.WarnContext(ctx, "keep releases", "app", r.app, "err", err)
 	}
+	if r.unlayered {
+		if err := r.dropLayer(ctx); err != nil {
+			r.Log.WarnContext(ctx, "drop the layer of dependencies", "app", r.app, "err", err)
+		}
+	}
 	r.pinSoon(ctx, r.app)
 }
 

@@ -59,3 +59,21 @@ func (r *run) keepLayer(ctx context.Context) {
 		r.Log.WarnContext(ctx, "keep dependencies as a layer", "app", r.app, "err", err)
 	}
 }
+
+// dropLayer removes the app's layer, of which nothing that is built has any use
+// now: its source asks for other dependencies, or is built by something else.
+// It is forgotten first, so that the next cleanup removes what a death leaves.
+func (r *run) dropLayer(ctx context.Context) error {
+	l, err := Kept[layer](ctx, r.Pipeline, r.app, layerSetting)
+	if err != nil || l.Image == "" {
+		return err
+	}
+	if err := r.Store.SetApp(ctx, r.app, layerSetting, ""); err != nil {
+		return err
+	}
+	kept, err := r.Kept(ctx, r.app)
+	if err != nil {
+		return err
+	}
+	return r.Engine.Prune(ctx, r.app, images(kept)...)
+}

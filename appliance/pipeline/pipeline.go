@@ -123,7 +123,7 @@ func (r *run) ship(ctx context.Context, push Push, reason string) error {
 	if err := r.deploy(ctx, release); err != nil {
 		return err
 	}
-	r.layer = built.layer
+	r.layer, r.unlayered = built.layer, !built.Inherits
 	return nil
 }
 
@@ -215,6 +215,7 @@ type run struct {
 	switching  switching
 	afterwards []script // to run when the new release serves
 	layer      *layer   // to make when the new release serves and nobody waits for it
+	unlayered  bool     // the release that serves was built without the layer that there may be
 
 	made *appliance.Build // what came of it so far, for its record
 

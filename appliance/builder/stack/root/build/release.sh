@@ -109,6 +109,7 @@ release() {
 		((!${#secrets[@]})) || printf 'config_secrets:\n'
 		for key in "${!secrets[@]}"; do printf "  %s: '%s'\n" "$key" "${secrets[$key]//\'/\'\'}"; done
 		[[ ! -f $packs/keeps ]] || printf "keeps:\n  modules: '%s'\n" "$(<"$packs/keeps")"
+		[[ ! -f $packs/inherited ]] || printf "inherits:\n  modules: 'yes'\n"
 		printf 'process_types:\n'
 		for key in "${!types[@]}"; do printf "  %s: '%s'\n" "$key" "${types[$key]//\'/\'\'}"; done
 	} >"$build/.release"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,10 +19,12 @@ const (
 	keepTail = 512 << 10
 )
 
-// How long and how much may wait to be written to the store.
+// How long and how much may wait to be written to the store, and what is
+// written there at once at most.
 const (
 	flushEvery = 250 * time.Millisecond
 	flushSize  = 16 << 10
+	pieceSize  = 32 << 10
 )
 
 // A transcript keeps in the store what a run prints, while it does. The run
@@ -88,8 +91,11 @@ func (t *transcript) take() db.Output {
 	if len(t.head) > 0 {
 		more.Chunks = append(more.Chunks, appliance.Chunk{At: min(t.size, keepHead) - int64(len(t.head)), Text: t.head})
 	}
-	if tail := t.tail[max(0, len(t.tail)-keepTail):]; len(tail) > 0 {
-		more.Chunks = append(more.Chunks, appliance.Chunk{At: t.size - int64(len(tail)), Text: tail})
+	// In pieces, as the store forgets a chunk only when nothing of it is kept.
+	at := t.size - int64(min(len(t.tail), keepTail))
+	for piece := range slices.Chunk(t.tail[max(0, len(t.tail)-keepTail):], pieceSize) {
+		more.Chunks = append(more.Chunks, appliance.Chunk{At: at, Text: piece})
+		at += int64(len(piece))
 	}
 	t.head, t.tail = nil, nil
 	return more

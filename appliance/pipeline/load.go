@@ -22,44 +22,99 @@ type sample struct {
 	requests map[appliance.AppName]uint64
 }
 
-// sampling keeps the last sample, with which the next one is compared.
+// sampling keeps the last two samples that are a shortestSpan apart, with which
+// the next one is compared.
 type sampling struct {
-	mu   sync.Mutex // guards last, and lets one take a sample at a time
-	last sample
+	mu            sync.Mutex // guards the fields below, and lets one take a sample at a time
+	earlier, last sample
 }
 
 const (
 	// A rate is of at least shortestSpan, and of no more than longestSpan:
 	// longer ago is not now.
 	shortestSpan = 200 * time.Millisecond
-	longestSpan  = 10 * time.Second
+	longestSpan  = time.Minute
+	// sampleEvery is how often a sample is taken when nobody asks, so that who
+	// does need not wait for a shortestSpan to go by.
+	sampleEvery = 15 * time.Second
 )
 
+// before returns the newest sample that one of now can be compared with.
+func (s *sampling) before(now time.Time) (sample, bool) {
+	for _, kept := range []sample{s.last, s.earlier} {
+		if span := now.Sub(kept.at); span >= shortestSpan && span <= longestSpan {
+			return kept, true
+		}
+	}
+	return sample{}, false
+}
+
+// keep keeps a sample, unless the last one is hardly older: that one is of use
+// sooner.
+func (s *sampling) keep(now sample) {
+	if now.at.Sub(s.last.at) >= shortestSpan {
+		s.earlier, s.last = s.last, now
+	}
+}
+
+// Sample counts what the apps take now and then, until ctx is done, so that
+// Loads has something to compare with.
+func (p *Pipeline) Sample(ctx context.Context) error {
+	for {
+		if err := p.SampleAt(ctx, time.Now()); err != nil && ctx.Err() == nil {
+			// Who asks for it is told.
+			p.Log.DebugContext(ctx, "sample", "err", err)
+		}
+		if !pause(ctx, sampleEvery) {
+			return nil
+		}
+	}
+}
+
+// SampleAt counts what the apps take, and keeps it as what it was at a moment.
+func (p *Pipeline) SampleAt(ctx context.Context, now time.Time) error {
+	p.sampling.mu.Lock()
+	defer p.sampling.mu.Unlock()
+	s, err := p.sample(ctx, now)
+	if err != nil {
+		return err
+	}
+	p.sampling.keep(s)
+	return nil
+}
+
 // Loads returns the load of every app of which something runs or is asked. What
-// it says is about the time since it was asked last, if that is not long ago.
+// it says is about the time since the last sample, be that taken by itself or
+// for who asked last. It waits only if there is none, or none of the last
+// minute.
 func (p *Pipeline) Loads(ctx context.Context) (map[appliance.AppName]Load, error) {
 	p.sampling.mu.Lock()
 	defer p.sampling.mu.Unlock()
-	before := p.sampling.last
-	if since := time.Since(before.at); since > longestSpan {
-		var err error
-		if before, err = p.sample(ctx); err != nil {
+	before, ok := p.sampling.before(time.Now())
+	if !ok {
+		if last := p.sampling.last; time.Since(last.at) < shortestSpan {
+			before = last
+		} else {
+			var err error
+			if before, err = p.sample(ctx, time.Now()); err != nil {
+				return nil, err
+			}
+			p.sampling.keep(before)
+		}
+		if err := wait(ctx, time.Until(before.at.Add(shortestSpan))); err != nil {
 			return nil, err
 		}
 	}
-	if err := wait(ctx, time.Until(before.at.Add(shortestSpan))); err != nil {
-		return nil, err
-	}
-	now, err := p.sample(ctx)
+	now, err := p.sample(ctx, time.Now())
 	if err != nil {
 		return nil, err
 	}
-	p.sampling.last = now
+	p.sampling.keep(now)
 	return now.since(before), nil
 }
 
-func (p *Pipeline) sample(ctx context.Context) (s sample, err error) {
-	s = sample{at: time.Now(), usage: map[string]appliance.Usage{}, requests: map[appliance.AppName]uint64{}}
+func (p *Pipeline) sample(ctx context.Context, at time.Time) (s sample, err error) {
+	s = sample{at: at, usage: map[string]appliance.Usage{}, requests: map[appliance.AppName]uint64{}}
 	list, err := p.Engine.Usage(ctx, "")
 	if err != nil {
 		return s, err

@@ -352,6 +352,7 @@ func (in *inside) serve(ctx context.Context, doors *doors) error {
 	g.Go(func() error { return rest(watching) })
 	g.Go(func() error { return in.pipe.Attend(watching) })
 	g.Go(func() error { return in.pipe.Mind(watching) })
+	g.Go(func() error { return in.pipe.Sample(watching) })
 	g.Go(func() error { return in.pipe.Cron(watching) })
 	g.Go(func() error { return in.archive.Run(watching) })
 	g.Go(func() error { return in.drains.Run(watching) })

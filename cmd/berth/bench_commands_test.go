@@ -32,7 +32,7 @@ func BenchmarkCommands(b *testing.B) {
 
 	reads := [][]string{
 		{"apps:list"}, {"apps:report", "blog"}, {"ps", "blog"}, {"ps:scale", "blog"}, {"releases", "blog"}, {"config:show", "blog"},
-		{"domains:report", "blog"}, {"certs:report", "blog"}, {"builds:list", "blog"}, {"logs", "blog", "-n", "100"}, {"urls", "blog"}, {"events", "-n", "50"}, {"help"},
+		{"domains:report", "blog"}, {"certs:report", "blog"}, {"builds:list", "blog"}, {"logs", "blog", "-n", "100"}, {"urls", "blog"}, {"events", "-n", "50"}, {"help"}, {"status"},
 	}
 	heading("reads, with 1 app (goal: at most 30 ms)")
 	c.read(b, n, reads)

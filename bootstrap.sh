@@ -485,7 +485,7 @@ take_over() {
     "the one that served goes on; mend what they say, then run this again"
 }
 
-daemon_answers() { timeout 10 "$binary" report >/dev/null 2>&1; }
+daemon_answers() { timeout 10 "$binary" apps:list >/dev/null 2>&1; }
 
 start_service() {
   install -d -m 0700 "$state"
@@ -717,9 +717,9 @@ install_berth() {
   if [[ -n $domain$email ]]; then step "Set the names" set_names; fi
   say "Berth is ready after $(seconds_since "$started") s"
   show_times
-  "$binary" report
+  "$binary" report --global | sed -n 1,5p
   say "In a repository of yours:"
-  detail "git remote add berth $("$binary" report | sed -n 's/^ *git remote: *//p' | sed 's/<app>/my-app/')"
+  detail "git remote add berth $("$binary" report --global | sed -n 's/^ *git remote: *//p' | sed 's/<app>/my-app/')"
   detail "git push berth main"
   has_systemd || command -v update-rc.d >/dev/null ||
     warn "nothing here starts programs at boot: have it run $init_script start"

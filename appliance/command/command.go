@@ -47,6 +47,10 @@ type Command struct {
 	// Call.Global is set, and it is for admins only.
 	Global bool
 
+	// Bare is set for a command that anyone may run without the app which it
+	// can be about. Of each app it shows what the actor may see.
+	Bare bool
+
 	// Hidden is set for a command that programs ask for, not people: help does
 	// not list it.
 	Hidden bool

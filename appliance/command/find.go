@@ -70,7 +70,7 @@ func (s *Set) visible(ctx context.Context, actor appliance.Actor) ([]Command, er
 	for _, a := range access {
 		best = max(best, a)
 	}
-	return slices.DeleteFunc(list, func(c Command) bool { return best < c.For.least() }), nil
+	return slices.DeleteFunc(list, func(c Command) bool { return best < c.For.least() && !c.Bare }), nil
 }
 
 // group is the part of the command's name that others have too, as in apps.

@@ -27,7 +27,7 @@ type host struct {
 func Host(p *pipeline.Pipeline, info HostInfo) []Command {
 	h := host{p, info}
 	return []Command{
-		{Name: "report", Short: "show where this machine is reached", For: Anyone, Reads: true, Run: h.report, Flags: listing},
+		{Name: "report", Short: "show where this machine is reached, and all reports of it, and of all apps or of one", For: Anyone, Reads: true, Run: h.report, Flags: listing},
 		{Name: "version", Short: "print the version", For: Anyone, Reads: true, Run: h.version},
 	}
 }

@@ -84,7 +84,10 @@ func (c Command) whom() string {
 	if c.Global {
 		text += " With --global, for admins."
 	}
-	if strings.HasPrefix(c.Args, "[<app>]") && c.For != Admin && c.For != Anyone {
+	switch {
+	case c.Bare:
+		text += " Without an app, every key."
+	case strings.HasPrefix(c.Args, "[<app>]") && c.For != Admin && c.For != Anyone:
 		text += " Without an app, for admins."
 	}
 	return text

@@ -31,6 +31,7 @@ func NewSet(store *db.Store, commands ...[]Command) *Set {
 	for _, c := range append(s.completionCommands(), s.helpCommand()) {
 		s.commands[c.Name] = c
 	}
+	s.addReports()
 	s.addManual()
 	return s
 }
@@ -101,7 +102,7 @@ func (s *Set) admit(ctx context.Context, c Command, session *Session, args []str
 	if call.Global && !session.Actor.Admin {
 		return nil, fmt.Errorf("%s --global: %w", c.Name, appliance.ErrDenied)
 	}
-	if c.For != Anyone && !call.Global {
+	if c.For != Anyone && !call.Global && !(c.Bare && call.App == "") {
 		if err := Permit(ctx, s.store, session.Actor, c.For, call.App); err != nil {
 			return nil, fmt.Errorf("%s: %w", strings.TrimSpace(c.Name+" "+string(call.App)), err)
 		}

@@ -225,8 +225,8 @@ func args(c command.Command) []string {
 // listings are the commands that list something.
 func (w *world) listings() (list []command.Command) {
 	for _, c := range w.All() {
-		if c.Name == "logs" || c.Name == "top" || c.Name == "config:import" || c.Name == "network:info" {
-			continue // the first do not end: each line is a value; the next reads the format; the last is of a network that must be there
+		if c.Name == "logs" || c.Name == "top" || c.Name == "report" || c.Name == "config:import" || c.Name == "network:info" {
+			continue // the first do not end, or have much to say: each line is a value; the next reads the format; the last is of a network that must be there
 		}
 		if c.Flags != nil && strings.Contains(flagsOf(c), "format") {
 			list = append(list, c)

@@ -194,11 +194,13 @@ type report struct {
 }
 
 func (m *machine) report() (r report, err error) {
-	out, err := m.command("/", "berth", "report", "--format", "json").Output()
+	out, err := m.command("/", "berth", "report", "--global", "--format", "json").Output()
 	if err != nil {
 		return r, err
 	}
-	return r, json.Unmarshal(out, &r)
+	var first struct{ Values *report }
+	first.Values = &r
+	return r, json.NewDecoder(bytes.NewReader(out)).Decode(&first)
 }
 
 // admit lets the person's key in, as an admin.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"io"
 	"os/exec"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -225,6 +227,49 @@ func TestImageHoldsNothingButTheApp(t *testing.T) {
 	for _, good := range []string{"app/.release\n", "app/.profile.d/nodejs.sh\n", "\n1000\nyes /app /\npackage.json\n"} {
 		if !strings.Contains(found, good) {
 			t.Errorf("want %q in:\n%s", good, found)
+		}
+	}
+}
+
+// An image has the stack's layers, and what its app adds to them is about as
+// large as the app. So ten apps cost one stack and ten times their own files.
+func TestImagesShareTheLayersOfTheStack(t *testing.T) {
+	w := newWorld(t)
+	s, err := stack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	layers := func(image appliance.Image) ([]string, int) {
+		t.Helper()
+		out, err := exec.Command("docker", "image", "inspect", "--format", "{{.Size}} {{join .RootFS.Layers \" \"}}", string(image)).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		size, all, _ := strings.Cut(strings.TrimSpace(string(out)), " ")
+		bytes, err := strconv.Atoi(size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Fields(all), bytes
+	}
+	shared, below := layers(s)
+	const own = 1 << 20
+	page := strings.Repeat("berth\n", own/6+1)
+	for name, files := range map[string]map[string]string{
+		"a Node.js app": {"package.json": `{"scripts": {"start": "node x"}}`, "page": page},
+		"a static site": {"index.html": page},
+		"another":       {"index.html": page + "another"},
+		"a Procfile":    {"Procfile": "web: cat page", "page": page},
+	} {
+		r, _ := w.mustBuild(source(t, files), nil)
+
+		all, size := layers(r.Image)
+		if len(all) <= len(shared) || !slices.Equal(all[:len(shared)], shared) {
+			t.Errorf("%s has the layers %q, want those of the stack first: %q", name, all, shared)
+			continue
+		}
+		if size -= below; size < own || size > own*5/4 {
+			t.Errorf("%s of %d bytes adds %d to the stack", name, own, size)
 		}
 	}
 }

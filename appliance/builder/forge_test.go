@@ -142,8 +142,7 @@ func (f *forge) pack(name string, files map[string]string) string {
 		})
 		z.Close()
 	} else {
-		gz := gzip.NewWriter(&b)
-		tw := tar.NewWriter(gz)
+		tw := tar.NewWriter(&b)
 		err = fs.WalkDir(dir, ".", func(file string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() {
 				return err
@@ -155,13 +154,46 @@ func (f *forge) pack(name string, files map[string]string) string {
 			return err
 		})
 		tw.Close()
-		gz.Close()
 	}
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	f.archives[name] = b.Bytes()
+	f.archives[name] = f.compress(path.Ext(name), b.Bytes())
 	return f.URL + "/archive/" + name
+}
+
+// compress compresses an archive as the end of its name says. The stack has
+// the programs that this machine may not have.
+func (f *forge) compress(kind string, archive []byte) []byte {
+	f.t.Helper()
+	var program string
+	switch kind {
+	case ".gz", ".tgz":
+		var b bytes.Buffer
+		w := gzip.NewWriter(&b)
+		if _, err := w.Write(archive); err != nil {
+			f.t.Fatal(err)
+		}
+		w.Close()
+		return b.Bytes()
+	case ".bz2", ".tbz2", ".tbz":
+		program = "bzip2"
+	case ".xz", ".txz":
+		program = "xz"
+	default:
+		return archive
+	}
+	s, err := stack()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	pack := exec.Command("docker", "run", "--rm", "--interactive", "--label", "berth.instance=berth-builder-test", string(s), program)
+	pack.Stdin = bytes.NewReader(archive)
+	out, err := pack.Output()
+	if err != nil {
+		f.t.Fatalf("%s: %v", program, err)
+	}
+	return out
 }
 
 // with returns the address of a repository with the forge's account.

@@ -68,14 +68,21 @@ func TestGoProgramsBecomeProcessTypes(t *testing.T) {
 
 func TestGoFetchesTheToolchainThatGoModAsksFor(t *testing.T) {
 	w := newWorld(t)
-	dir := source(t, map[string]string{
-		"go.mod":  "module example.com/shop\n\ngo 1.27.0\n",
-		"main.go": "package main\n\nimport (\n\t\"fmt\"\n\t\"runtime\"\n)\n\nfunc main() { fmt.Println(runtime.Version()) }\n",
-	})
+	app := func(lines string) string {
+		return source(t, map[string]string{
+			"go.mod":  "module example.com/shop\n\n" + lines,
+			"main.go": "package main\n\nimport (\n\t\"fmt\"\n\t\"runtime\"\n)\n\nfunc main() { fmt.Println(runtime.Version()) }\n",
+		})
+	}
+	dir := app("go 1.27.0\n")
 
 	r, first := w.mustBuild(dir, nil)
 	_, second := w.mustBuild(dir, offline)
+	byLine, third := w.mustBuild(app("go 1.24\n\ntoolchain go1.27.0\n"), offline)
 
+	if said := w.run(byLine, "/start", "web"); said != "go1.27.0\n" || !strings.Contains(third, "Using go1.27.0 (go.mod says go 1.24, toolchain go1.27.0)") {
+		t.Errorf("with a toolchain line it was built with %q\n%s", said, third)
+	}
 	if said := w.run(r, "/start", "web"); said != "go1.27.0\n" {
 		t.Errorf("it was built with %q\n%s", said, first)
 	}

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/berthhq/berth/appliance/builder"
 )
 
 const nodeServer = `require("http").createServer((q, r) => r.end(require("ms")("2 days") + " " + process.version + " " + process.env.NODE_ENV)).listen(process.env.PORT)`
@@ -82,6 +84,46 @@ func TestStacksNodeIsUsedWhenItWillDo(t *testing.T) {
 
 	if !strings.Contains(out, "of the stack (engines.node is >=20 <26)") || !strings.HasPrefix(where, "/usr/local/bin/node\n") || strings.Contains(where, "/app") {
 		t.Errorf("node is at %q\n%s", where, out)
+	}
+}
+
+// npm, which knows what was released, is asked for what the stack's Node.js is
+// no answer to. Here it knows four versions.
+func TestRangesOfEnginesAreReadAsNpmReadsThem(t *testing.T) {
+	w := newWorld(t)
+	s, err := stack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const theirs, none = "of the stack", "there is no Node.js"
+	ranges := []struct{ is, want string }{
+		{"^24", theirs}, {"^24.0.0", theirs}, {"^20.1.0 || ^24.0.0", theirs}, {">=20", theirs}, {">= 20.0.0 <25", theirs},
+		{"x", theirs}, {"*", theirs}, {"24.x", theirs}, {"20 - 24", theirs}, {"~24", theirs},
+		{"^22", "22.11.2"}, {"^22.2.0", "22.11.2"}, {"~22.2.0", "22.2.9"}, {"~22.2", "22.2.9"}, {"22.x.x", "22.11.2"}, {"22.2.x", "22.2.9"},
+		{"^20 || ~22.2", "22.2.9"}, {"20.x||21.x", "20.9.0"}, {">=18 <22", "20.9.0"}, {"<=20.9", "20.9.0"}, {"=22.2.9", "22.2.9"}, {"v22.2.1", "22.2.1"},
+		{"^22.12", none}, {"~22.3", none}, {">=99", none}, {"^0.10 || ^19", none},
+	}
+	script := `source /build/lib.sh; source /build/buildpacks/nodejs/tool.sh; source /build/buildpacks/nodejs/node.sh
+		cache=/tmp/cache build=/tmp/app released='20.9.0 22.2.1 22.2.9 22.11.2'
+		npm() {
+			[[ "$1 $2 $4" == "view --json version" ]] || return 1
+			semver=$semver node -p 'const {satisfies} = require(process.env.semver), [range, ...all] = process.argv.slice(1);
+				JSON.stringify(all.filter(v => satisfies(v, range)))' "${3#*@}" $released
+		}
+		npm_major() { echo 11; }
+		install_node() { mkdir -p "$cache/node/bin" "$cache/node/lib"; }
+		for range; do (use_node "$range") 2>&1 | head -n 1; rm -rf /tmp/cache /tmp/app; done`
+	command := []string{"bash", "-c", script, "-"}
+	for _, r := range ranges {
+		command = append(command, r.is)
+	}
+
+	said := strings.Split(w.run(builder.Result{Image: s}, command...), "\n")
+
+	for i, r := range ranges {
+		if i >= len(said) || !strings.Contains(said[i], r.want) || !strings.Contains(said[i], r.is) {
+			t.Errorf("%q: want %q in %q", r.is, r.want, said[min(i, len(said)-1)])
+		}
 	}
 }
 

@@ -74,7 +74,9 @@ echo 'export PROFILE=of-first' > "$1/.profile.d/first.sh"
 echo kept >> "$2/kept"
 `,
 		"bin/release": "#!/bin/sh\ncat <<END\n---\nconfig_vars:\n  FIRST_URL: \"http://example.org/?a=b#c\"\n  LANG: en_US.UTF-8 # as always\n  1BAD: x\naddons:\n  - heroku-postgresql\ndefault_process_types:\n  web: no\n  old: no\nEND\n",
-		"bin/test":    "#!/bin/sh\nexit 1\n", "bin/test-compile": "#!/bin/sh\nexit 1\n",
+		// No deploy runs these: whoever does finds it said in the app.
+		"bin/test":         "#!/bin/sh\ntouch \"${1:-.}/was-tested\"\nexit 1\n",
+		"bin/test-compile": "#!/bin/sh\ntouch \"${1:-.}/was-compiled-for-tests\"\nexit 1\n",
 	}))
 	f.commit("git/second", buildpack("Second", map[string]string{
 		"bin/detect":  "#!/bin/sh\n[ -x $1/tools/the-tool ] && echo Second # only after the first\n",
@@ -86,7 +88,7 @@ echo kept >> "$2/kept"
 	r, out := w.mustBuildWith(source(t, map[string]string{".profile": "export FROM_PROFILE=yes\n"}), map[string]string{"TOKEN": "it's hunter2"},
 		f.URL+"/git/first", f.URL+"/git/second", last)
 	worker := w.run(r, "/start", "worker")
-	web := w.run(r, "/exec", "bash", "-c", "echo $PROFILE; cat compiled")
+	web := w.run(r, "/exec", "bash", "-c", "echo $PROFILE; cat compiled; find /app -name 'was-*'")
 
 	for _, want := range []string{
 		"-----> First app, buildpack " + f.URL + "/git/first at " + first[:7] + " (buildpacks:set)\n",
@@ -137,7 +139,10 @@ func TestBuildpackComesInAnArchiveOfAnyKind(t *testing.T) {
 	for name, text := range buildpack("Packed") {
 		inner["buildpack-main/"+name] = text
 	}
-	for name, files := range map[string]map[string]string{"a.tgz": buildpack("Packed"), "b.tar.gz": inner, "c.zip": inner} {
+	for name, files := range map[string]map[string]string{
+		"a.tgz": buildpack("Packed"), "b.tar.gz": inner, "c.zip": inner,
+		"d.tar": buildpack("Packed"), "e.tar.xz": inner, "f.txz": inner, "g.tar.bz2": inner, "h.tbz2": inner, "i.tbz": inner,
+	} {
 		t.Run(name, func(t *testing.T) {
 			w := &world{T: t, engine: w.engine, app: "packed"}
 			address := f.pack(name, files)

@@ -29,7 +29,7 @@ var projects = []project{
 	{repo: "socketio/chat-example", commit: "3c7903c", commands: [][]string{{"buildpacks:set", "APP", "nodejs"}}, want: "Socket.IO chat"},
 	{repo: "toptal/haste-server", commit: "a567632", commands: [][]string{viaBuildpacks}, want: "hastebin"},
 	{repo: "heroku-examples/node-websockets", commit: "4051a23", want: "Server time"},
-	{repo: "digitalocean/sample-nodejs", commit: "2bb2580"},
+	{repo: "digitalocean/sample-nodejs", commit: "2bb2580", want: "See Also:"},
 	{repo: "digitalocean/sample-golang", commit: "1e05872", want: "Hello"},
 	{repo: "render-examples/express-hello-world", commit: "59bb072", want: "Hello from Render"},
 	{repo: "StartBootstrap/startbootstrap-clean-blog", commit: "1ebc4f8", commands: [][]string{{"builder:set", "APP", "build-dir", "dist"}}, want: "Clean Blog"},

@@ -104,7 +104,7 @@ func (c *Collector) look(ctx context.Context, app appliance.AppName, running *sy
 		case f != nil:
 			f.poke()
 			if before := f.seen; p.Restarts > before.Restarts {
-				running.Go(func() { f.restarted(ctx, p, before.Started) })
+				running.Go(func() { f.restarted(ctx, p, before) })
 			}
 			f.seen = p
 		default:
@@ -177,7 +177,7 @@ func (c *Collector) Stopping(ctx context.Context, p appliance.Process) (ended fu
 			c.Log.WarnContext(ctx, "take the last that a process has printed", "app", p.App, "process", f.name, "err", err)
 		}
 		if !p.Running { // it had ended before
-			f.crashed(ctx, p, f.began)
+			f.crashed(ctx, p, f.began, f.restarts)
 		}
 		if err := c.Archive.flushNow(p.App); err != nil {
 			c.Log.WarnContext(ctx, "keep the last that a process has printed", "app", p.App, "process", f.name, "err", err)

@@ -158,6 +158,32 @@ func TestTheLastLinesOfACrashAreKept(t *testing.T) {
 	}
 }
 
+// An engine writes down when a process began once it runs, and by then it may
+// have printed something.
+func TestACrashHasWhatWasPrintedBeforeTheEngineKnewThatItRan(t *testing.T) {
+	w := newWorld(t)
+	w.stop()
+	w.begin(late{w.engine}, 0)
+	w.start("worker", "say", "3", "boom")
+
+	await.That(t, "the crash is kept", func() bool { return len(w.lines(logs.Query{Crashes: true})) > 0 })
+
+	if got := w.lines(logs.Query{Crashes: true}); got[0] != "boom" {
+		t.Errorf("crash = %q, want what the process had said", got)
+	}
+}
+
+// A late is an engine that knows late that a process has begun.
+type late struct{ *enginetest.Fake }
+
+func (l late) Processes(ctx context.Context, app appliance.AppName) ([]appliance.Process, error) {
+	found, err := l.Fake.Processes(ctx, app)
+	for i := range found {
+		found[i].Started = found[i].Started.Add(2 * time.Second)
+	}
+	return found, err
+}
+
 // Attack: an app prints as much as it can, to take the machine's time and disk.
 func TestAFloodIsCountedAndLeftOut(t *testing.T) {
 	w := newWorld(t)

@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,9 +18,13 @@ const (
 	crashBytes = 32 << 10
 )
 
-// crashed notes, once, that the run that began then has ended by itself, and
-// keeps its last lines.
-func (f *follower) crashed(ctx context.Context, now appliance.Process, began time.Time) {
+// early is how long before the beginning that an engine gives of a run the run
+// may have printed something: it is written down when the process runs already.
+const early = 10 * time.Second
+
+// crashed notes, once, that the run that began then, after so many restarts,
+// has ended by itself, and keeps its last lines.
+func (f *follower) crashed(ctx context.Context, now appliance.Process, began time.Time, restarts int) {
 	f.telling.Lock()
 	defer f.telling.Unlock()
 	if f.judged.Equal(began) {
@@ -36,44 +41,55 @@ func (f *follower) crashed(ctx context.Context, now appliance.Process, began tim
 	if now.Restarting || now.Running {
 		text += ", and is started again"
 	}
+	// What was printed before it was of this run, unless it was of the one
+	// before.
+	after := began.Add(-early).UTC().Format(timeForm)
+	if restarts > 0 {
+		after = cmp.Or(f.told, began.UTC().Format(timeForm))
+	}
 	line := appliance.LogLine{At: time.Now(), Process: f.name, Release: f.process.Release, Stream: appliance.Remark, Text: text}
-	if err := f.Archive.keepCrash(ctx, f.process, began, line); err != nil {
+	last, err := f.Archive.keepCrash(ctx, f.process, began, after, line)
+	f.told = max(f.told, last)
+	if err != nil {
 		f.Log.WarnContext(ctx, "keep the last lines of a crash", "app", f.process.App, "process", f.name, "err", err)
 	}
 }
 
 // keepCrash says how a run has ended, and copies its last lines to where they
-// stay.
-func (a *Archive) keepCrash(ctx context.Context, p appliance.Process, since time.Time, end appliance.LogLine) error {
+// stay: those since its beginning, and those after a time that may be before
+// it. It returns the time of the last one.
+func (a *Archive) keepCrash(ctx context.Context, p appliance.Process, since time.Time, after string, end appliance.LogLine) (string, error) {
 	if err := a.flushNow(p.App); err != nil {
-		return err
+		return "", err
 	}
 	began := since.UTC().Format(timeForm)
 	if told, err := a.told(ctx, end, p.App, began); err != nil || told {
-		return err
+		return "", err
 	}
+	newest := ""
 	var last [][]byte
 	size := 0
 	// It looks no further back than what this one run can have left.
-	least, err := a.shelf.Since(string(p.App), since)
+	least, err := a.shelf.Since(string(p.App), since.Add(-early))
 	if err != nil {
-		return err
+		return "", err
 	}
 	err = a.shelf.Back(ctx, string(p.App), func(line []byte, at shelf.Place) bool {
 		r, ok := parse(line)
-		if ok && string(r.source()[:len(r.source())-1]) == short(p.ID) && string(r.at) >= began {
+		if ok && string(r.source()[:len(r.source())-1]) == short(p.ID) && (string(r.at) >= began || string(r.at) > after) {
+			newest = max(newest, string(r.at))
 			last = append(last, append(slices.Clone(line), '\n'))
 			size += len(line)
 		}
 		return len(last) < crashLines && size < crashBytes && !at.Before(least)
 	})
 	if err != nil {
-		return err
+		return "", err
 	}
 	slices.Reverse(last)
 	prefix := fmt.Sprintf("%s v%d -%c", end.Process, end.Release, end.Stream)
 	record := appendRecord(slices.Concat(last...), end.At.UTC().AppendFormat(nil, timeForm), []byte(prefix), []byte(end.Text))
-	return errors.Join(a.crashes.Write(string(p.App), record), a.Add(p.App, end))
+	return newest, errors.Join(a.crashes.Write(string(p.App), record), a.Add(p.App, end))
 }
 
 // told reports whether the end of a run that began then was noted already, as

@@ -29,8 +29,9 @@ type follower struct {
 	began    time.Time // the run that is followed
 	restarts int       // before it
 
-	telling sync.Mutex // held while the end of a run is told; guards judged
+	telling sync.Mutex // held while the end of a run is told; guards the fields below
 	judged  time.Time  // the beginning of the run whose end has been told
+	told    string     // when the last line was printed that was told with it
 
 	rate
 }
@@ -118,7 +119,7 @@ func (f *follower) judge(ctx context.Context, now appliance.Process) {
 		return
 	}
 	if now.Restarting || !now.Running || now.Restarts > f.restarts {
-		f.crashed(ctx, now, f.began)
+		f.crashed(ctx, now, f.began, f.restarts)
 	}
 }
 
@@ -128,10 +129,10 @@ const settle = time.Second
 // restarted tells of the end of a run that following has passed over: an engine
 // that starts a process again at once may go on with its log as if nothing had
 // been.
-func (f *follower) restarted(ctx context.Context, now appliance.Process, began time.Time) {
+func (f *follower) restarted(ctx context.Context, now, before appliance.Process) {
 	pause(ctx, settle)
 	if ctx.Err() == nil && !f.isStopping(now.ID) {
-		f.crashed(ctx, now, began)
+		f.crashed(ctx, now, before.Started, before.Restarts)
 	}
 }
 

@@ -8,11 +8,15 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	h2 "golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 
 	"github.com/berthhq/berth/router"
 )
@@ -221,6 +225,101 @@ func TestARequestThatKillsItsProcessKillsNoOther(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A service that speaks HTTP/2 says why it gives up a request. Only what says
+// that the request was not begun has it sent again.
+func TestOnlyAnHTTP2RequestThatWasNotBegunIsSentAgain(t *testing.T) {
+	reset := func(code h2.ErrCode) func(*h2.Framer, uint32) error {
+		return func(f *h2.Framer, id uint32) error { return f.WriteRSTStream(id, code) }
+	}
+	for name, c := range map[string]struct {
+		giveUp func(*h2.Framer, uint32) error
+		want   int32 // how often the request is sent
+	}{
+		"PROTOCOL_ERROR": {giveUp: reset(h2.ErrCodeProtocol), want: 1},
+		"INTERNAL_ERROR": {giveUp: reset(h2.ErrCodeInternal), want: 1},
+		"CANCEL":         {giveUp: reset(h2.ErrCodeCancel), want: 1},
+		"REFUSED_STREAM": {giveUp: reset(h2.ErrCodeRefusedStream), want: 2},
+		"GOAWAY":         {giveUp: func(f *h2.Framer, id uint32) error { return f.WriteGoAway(id-2, h2.ErrCodeNo, nil) }, want: 2},
+	} {
+		// However the reset is cut into segments.
+		for _, piece := range []int{1, 5, 1 << 20} {
+			t.Run(fmt.Sprint(name, " in pieces of ", piece), func(t *testing.T) {
+				d := open(t)
+				var seen atomic.Int32
+				d.swap(router.Service{Name: "blog", Hosts: []string{"blog.test"}, Protocol: router.HTTP2, Targets: []string{fickle(t, piece, func(f *h2.Framer, id uint32, path string) error {
+					if path == "/pay" && seen.Add(1) == 1 {
+						return c.giveUp(f, id)
+					}
+					return f.WriteHeaders(h2.HeadersFrameParam{StreamID: id, BlockFragment: []byte{0x88}, EndHeaders: true, EndStream: true}) // :status 200
+				})}})
+				d.get("https://blog.test/") // the connection is kept, and used before
+
+				res, err := d.client(false).Get("https://blog.test/pay")
+				if err != nil {
+					t.Fatal(err)
+				}
+				res.Body.Close()
+
+				if want := map[int32]int{1: 502, 2: 200}[c.want]; res.StatusCode != want || seen.Load() != c.want {
+					t.Errorf("got %s after %d, want %d after %d", res.Status, seen.Load(), want, c.want)
+				}
+			})
+		}
+	}
+}
+
+// fickle is an app that speaks HTTP/2 frame by frame, in pieces.
+func fickle(t *testing.T, piece int, answer func(f *h2.Framer, id uint32, path string) error) string {
+	t.Helper()
+	l := listen(t)
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				io.ReadFull(conn, make([]byte, len(h2.ClientPreface)))
+				f := h2.NewFramer(pieces{conn, piece}, conn)
+				f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+				err := f.WriteSettings()
+				for err == nil {
+					var frame h2.Frame
+					if frame, err = f.ReadFrame(); err != nil {
+						return
+					}
+					switch frame := frame.(type) {
+					case *h2.SettingsFrame:
+						if !frame.IsAck() {
+							err = f.WriteSettingsAck()
+						}
+					case *h2.MetaHeadersFrame:
+						err = answer(f, frame.StreamID, frame.PseudoValue("path"))
+					}
+				}
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// pieces writes at most size bytes at a time.
+type pieces struct {
+	io.Writer
+	size int
+}
+
+func (p pieces) Write(b []byte) (int, error) {
+	for piece := range slices.Chunk(b, p.size) {
+		if _, err := p.Writer.Write(piece); err != nil {
+			return 0, err
+		}
+	}
+	return len(b), nil
 }
 
 type connKey struct{}

@@ -35,7 +35,7 @@ func (m *multiplexed) get() *http.Transport {
 	protocols.SetUnencryptedHTTP2(true)
 	m.transport.CompareAndSwap(nil, &http.Transport{
 		Protocols:              &protocols,
-		DialContext:            dial,
+		DialContext:            dialOnce,
 		DisableCompression:     true, // what the app compressed is passed on as it is
 		IdleConnTimeout:        time.Minute,
 		MaxResponseHeaderBytes: maxAnswerHead,

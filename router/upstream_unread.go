@@ -24,7 +24,10 @@ const (
 //
 // A target that had the request first acknowledges it with its end, and one
 // that ends with the request unread, or partly read, ends by a reset alone:
-// both may have done what they were asked.
+// both may have done what they were asked. What cannot be told is a target that
+// closes its own direction alone, reads a part of what comes then, and breaks
+// off before its kernel has acknowledged it (40 ms at most): it would be acting
+// upon what it cannot answer.
 func (l *link) unread(err error) bool {
 	if !l.reused || l.got > 0 || !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
 		return false

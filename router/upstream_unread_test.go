@@ -5,6 +5,10 @@ import (
 	"net"
 	"net/http"
 	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/berthhq/berth/appliance/await"
 )
 
 // What may have been read may have been acted upon. The kernel knows whether
@@ -12,25 +16,34 @@ import (
 func TestOnlyWhatATargetCannotHaveReadIsUnread(t *testing.T) {
 	const head = "GET / HTTP/1.1\r\nHost: blog.test\r\n\r\n"
 	for name, c := range map[string]struct {
-		before, after func(*net.TCPConn) // at the target, sending the request
-		want          bool
+		before func(*net.TCPConn)        // at the target, sending the request
+		after  func(*net.TCPConn, *link) // and here
+		want   bool
 	}{
 		"it had closed the connection": {
 			before: func(c *net.TCPConn) { c.Close() },
 			want:   true,
 		},
 		"it read the request and died": {
-			after: func(c *net.TCPConn) { io.ReadFull(c, make([]byte, len(head))); c.Close() },
+			after: func(c *net.TCPConn, _ *link) { io.ReadFull(c, make([]byte, len(head))); c.Close() },
 		},
 		"it read half of the request and died": {
-			after: func(c *net.TCPConn) { io.ReadFull(c, make([]byte, len(head)/2)); c.Close() },
+			after: func(c *net.TCPConn, _ *link) { io.ReadFull(c, make([]byte, len(head)/2)); c.Close() },
 		},
 		"it closed the connection when the request was there": {
-			after: func(c *net.TCPConn) { c.Close() },
+			after: func(c *net.TCPConn, _ *link) { c.Close() },
 		},
 		"it had said that it will say no more, and read on": {
 			before: func(c *net.TCPConn) { c.CloseWrite() },
-			after:  func(c *net.TCPConn) { io.ReadFull(c, make([]byte, len(head))); c.Close() },
+			after:  func(c *net.TCPConn, _ *link) { io.ReadFull(c, make([]byte, len(head))); c.Close() },
+		},
+		"it had said that it will say no more, read half and broke off": {
+			before: func(c *net.TCPConn) { c.CloseWrite() },
+			after: func(c *net.TCPConn, l *link) {
+				io.ReadFull(c, make([]byte, len(head)/2))
+				untilAcknowledged(t, l)
+				c.Close()
+			},
 		},
 		"it broke the connection off": {
 			before: func(c *net.TCPConn) { c.SetLinger(0); c.Close() },
@@ -72,7 +85,7 @@ func TestOnlyWhatATargetCannotHaveReadIsUnread(t *testing.T) {
 			// is a moment later that it is.
 			err = ask()
 			if c.after != nil {
-				c.after(app)
+				c.after(app, l)
 			}
 			if err == nil {
 				_, err = l.receive(req)
@@ -87,4 +100,16 @@ func TestOnlyWhatATargetCannotHaveReadIsUnread(t *testing.T) {
 			}
 		})
 	}
+}
+
+// untilAcknowledged waits for the target's kernel, which does not do so at once.
+func untilAcknowledged(t *testing.T, l *link) {
+	t.Helper()
+	await.That(t, "what was sent is acknowledged", func() bool {
+		pending := -1
+		if err := l.raw.Control(func(fd uintptr) { pending, _ = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) }); err != nil {
+			t.Fatal(err)
+		}
+		return pending == 0
+	})
 }

@@ -7,8 +7,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 // watched starts an app and tells when a connection to it has been closed.
@@ -146,6 +148,79 @@ func TestALargeUploadArrivesWhole(t *testing.T) {
 				t.Errorf("HTTP/2 %v, length %d: the app read %s, want %s", http2, length, got, want)
 			}
 			res.Body.Close()
+		}
+	}
+}
+
+// However much is uploaded, only a little of it is here at a time.
+func TestALargeUploadTakesNoMoreMemoryThanASmallOne(t *testing.T) {
+	const size, most = 256 << 20, 16 << 20
+	d := open(t)
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	d.blog(app(t, func(w http.ResponseWriter, req *http.Request) {
+		before, grown, total := heap(), int64(0), int64(0)
+		for {
+			n, err := io.CopyN(io.Discard, req.Body, size/8)
+			total += n
+			grown = max(grown, heap()-before)
+			if err != nil {
+				fmt.Fprint(w, total, err)
+				break
+			}
+		}
+		if grown > most {
+			t.Errorf("%d MB more are in use during the upload, want less than %d", grown>>20, most>>20)
+		}
+	}))
+
+	for _, http2 := range []bool{false, true} {
+		res, err := d.client(http2).Post("https://blog.test/", "text/plain", io.LimitReader(zeros{}, size))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := read(t, res.Body), fmt.Sprint(size, io.EOF); got != want {
+			t.Errorf("HTTP/2 %v: the app read %s, want %s", http2, got, want)
+		}
+		res.Body.Close()
+	}
+}
+
+func TestAPartIsAnsweredByTheAppAlone(t *testing.T) {
+	d := open(t)
+	d.blog(app(t, func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("Etag", `"1"`)
+		http.ServeContent(w, req, "film.txt", time.Time{}, strings.NewReader("0123456789"))
+	}))
+	for _, http2 := range []bool{false, true} {
+		for _, c := range []struct {
+			asked, condition string
+			status           int
+			said, body       string
+		}{
+			{"bytes=2-4", "", 206, "bytes 2-4/10", "234"},
+			{"bytes=-3", `"1"`, 206, "bytes 7-9/10", "789"},
+			{"bytes=2-4", `"2"`, 200, "", "0123456789"},
+			{"bytes=20-", "", 416, "bytes */10", "invalid range: failed to overlap\n"},
+		} {
+			req, _ := http.NewRequest("GET", "https://blog.test/film.txt", nil)
+			req.Header.Set("Range", c.asked)
+			if c.condition != "" {
+				req.Header.Set("If-Range", c.condition)
+			}
+			res, err := d.client(http2).Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body := read(t, res.Body)
+			res.Body.Close()
+			if res.StatusCode != c.status || res.Header.Get("Content-Range") != c.said || body != c.body {
+				t.Errorf("HTTP/2 %v: %s if %s: got %s %q %q, want %d %q %q", http2, c.asked, c.condition, res.Status, res.Header.Get("Content-Range"), body, c.status, c.said, c.body)
+			}
 		}
 	}
 }

@@ -77,6 +77,48 @@ func TestAWebSocketSpeaksBothWays(t *testing.T) {
 	until(t, "it is counted", func() bool { return d.router.Stats("blog") == router.Stats{Requests: 1} })
 }
 
+// An upgrade leads to whatever the two of them agree on.
+func TestAnyProtocolMayBeUpgradedTo(t *testing.T) {
+	d := open(t)
+	d.blog(app(t, func(w http.ResponseWriter, req *http.Request) {
+		protocol := req.Header.Get("Upgrade")
+		conn, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		fmt.Fprintf(rw, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\nhello from the app\n", protocol)
+		rw.Flush()
+		io.Copy(conn, rw.Reader)
+	}))
+	for _, method := range []string{"GET", "POST"} {
+		for _, protocol := range []string{"tcp", "berth-test/1.0"} {
+			conn, err := tls.Dial("tcp", d.https, &tls.Config{ServerName: "blog.test", RootCAs: d.roots})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			conn.SetDeadline(time.Now().Add(10 * time.Second))
+			fmt.Fprintf(conn, "%s /attach HTTP/1.1\r\nHost: blog.test\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\nfirst\n", method, protocol)
+			r := bufio.NewReader(conn)
+			res, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if res.StatusCode != 101 || res.Header.Get("Upgrade") != protocol {
+				t.Fatalf("%s %s: got %s %v, want 101", method, protocol, res.Status, res.Header)
+			}
+			fmt.Fprint(conn, "\x00second\n")
+			for _, want := range []string{"hello from the app\n", "first\n", "\x00second\n"} {
+				if line, err := r.ReadString('\n'); line != want {
+					t.Fatalf("%s %s: got %q, %v, want %q", method, protocol, line, err, want)
+				}
+			}
+		}
+	}
+}
+
 func TestAWebSocketIsUnderWayUntilTheDrainCutsIt(t *testing.T) {
 	d := open(t)
 	ended := make(chan struct{}, 1)

@@ -79,7 +79,11 @@ func TestGoFetchesTheToolchainThatGoModAsksFor(t *testing.T) {
 	r, first := w.mustBuild(dir, nil)
 	_, second := w.mustBuild(dir, offline)
 	byLine, third := w.mustBuild(app("go 1.24\n\ntoolchain go1.27.0\n"), offline)
+	back, fourth := w.mustBuild(app("go 1.24\n"), offline)
 
+	if said := w.run(back, "/start", "web"); said == "go1.27.0\n" || !strings.Contains(fourth, "(go.mod says go 1.24)") {
+		t.Errorf("back to an older Go, it was built with %q\n%s", said, fourth)
+	}
 	if said := w.run(byLine, "/start", "web"); said != "go1.27.0\n" || !strings.Contains(third, "Using go1.27.0 (go.mod says go 1.24, toolchain go1.27.0)") {
 		t.Errorf("with a toolchain line it was built with %q\n%s", said, third)
 	}

@@ -62,6 +62,8 @@ exact_version() {
 forget_toolchains() {
 	local old
 	for old in "$cache"/mod/golang.org/toolchain@* "$cache"/mod/cache/download/golang.org/toolchain/@v/*.zip; do
-		[[ ! -e $old || $old == *-"$version".linux-* ]] || rm -rf "$old"
+		[[ -e $old && $old != *-"$version".linux-* ]] || continue
+		chmod -R u+w "$old" # Go makes what it fetches unwritable
+		rm -rf "$old"
 	done
 }

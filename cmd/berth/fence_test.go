@@ -24,6 +24,7 @@ type bomb struct {
 func TestABuildThatTakesAllItCanGetHurtsNobodyElse(t *testing.T) {
 	m := prepared(t, "", "BERTH_STACK_BINARY="+stackBinary(t))
 	m.must(t, "/", "docker", "tag", baseImage(), m.instance+baseName)
+	image := m.builderImage(t)
 	if err := errors.Join(m.start(), m.admit()); err != nil {
 		t.Fatal(err)
 	}
@@ -40,12 +41,16 @@ func TestABuildThatTakesAllItCanGetHurtsNobodyElse(t *testing.T) {
 	for builder, repository := range map[string]func(t testing.TB, mode string) string{
 		"Dockerfile": m.dockerfileBomb,
 		"buildpack":  m.buildpackBomb,
+		"pack":       func(t testing.TB, mode string) string { return m.packBomb(t, image, mode) },
 	} {
 		for _, b := range []bomb{
 			{"fork", "it wanted more processes than the 200", "--pids 400"},
 			{"eat", "it wanted more memory than the 256 MB", "--memory 512m"},
 			{"fill", "were left free on the disk", "--disk-free "},
 		} {
+			if builder == "pack" && b.mode != "eat" {
+				continue // all of a buildpack's fence is in one place; that it is there one bomb shows
+			}
 			t.Run(builder+" "+b.mode, func(t *testing.T) {
 				dir := repository(t, b.mode)
 
@@ -118,6 +123,15 @@ func (m *machine) buildpackBomb(t testing.TB, mode string) string {
 	return m.bomb(t, map[string]string{
 		"package.json": `{"name": "bomb", "scripts": {"start": "node .", "heroku-prebuild": "./program ` + mode + ` filled"}}`,
 		"index.js":     "",
+	})
+}
+
+// packBomb makes one whose Cloud Native Buildpack does.
+func (m *machine) packBomb(t testing.TB, image, mode string) string {
+	return m.bomb(t, map[string]string{
+		"project.toml": "[io.buildpacks]\nbuilder = \"" + image + "\"\n",
+		"page.txt":     "",
+		"bomb":         mode,
 	})
 }
 

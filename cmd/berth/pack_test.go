@@ -15,7 +15,8 @@ import (
 )
 
 // A builder image of a registry brings its own lifecycle and buildpacks. This
-// one brings those of the test.
+// one brings those of the test; its buildpack does what a repository's bomb
+// says, with the program of that repository.
 func (m *machine) builderImage(t *testing.T) (name string) {
 	t.Helper()
 	e, err := docker.New(m.docker, m.instance)
@@ -39,7 +40,7 @@ func (m *machine) builderImage(t *testing.T) (name string) {
 		"run.toml":                         "[[images]]\nimage = \"" + string(stack) + "\"\n",
 		"buildpacks/page/1/buildpack.toml": "api = \"0.10\"\n[buildpack]\nid = \"page\"\nversion = \"1\"\n[[targets]]\nos = \"linux\"\n",
 		"buildpacks/page/1/bin/detect":     "#!/bin/sh\ntest -f page.txt || exit 100\n",
-		"buildpacks/page/1/bin/build":      "#!/bin/sh\nset -e\nif [ -S /var/run/docker.sock ]; then echo the socket is here; exit 1; fi\nprintf '[[processes]]\\ntype = \"web\"\\ncommand = [\"bash\", \"-c\", \"python3 -m http.server $PORT\"]\\n' >\"$1/launch.toml\"\n",
+		"buildpacks/page/1/bin/build":      "#!/bin/sh\nset -e\nif [ -S /var/run/docker.sock ]; then echo the socket is here; exit 1; fi\nif [ -f bomb ]; then ./program \"$(cat bomb)\" filled; fi\nprintf '[[processes]]\\ntype = \"web\"\\ncommand = [\"bash\", \"-c\", \"python3 -m http.server $PORT\"]\\n' >\"$1/launch.toml\"\n",
 	}
 	for path, text := range files {
 		path = filepath.Join(dir, "cnb", path)

@@ -72,6 +72,11 @@ type Engine interface {
 	// gone is no error.
 	Stop(ctx context.Context, grace time.Duration, ids ...string) error
 
+	// Restart asks a process to finish, waits for at most grace, then ends it,
+	// and starts it again, whatever Keep was called with. Its Restarts begin
+	// anew: that it ends so is none of them.
+	Restart(ctx context.Context, grace time.Duration, id string) error
+
 	// Processes lists what there is of app, or of every app when app is "":
 	// also what has ended and was not removed.
 	Processes(ctx context.Context, app AppName) ([]Process, error)

@@ -98,6 +98,15 @@ func (e *Engine) Stop(ctx context.Context, grace time.Duration, ids ...string) e
 	})
 }
 
+// Restart has a process end, and starts it again.
+func (e *Engine) Restart(ctx context.Context, grace time.Duration, id string) error {
+	if _, err := e.inspect(ctx, id); err != nil {
+		return err
+	}
+	seconds := int(math.Ceil(grace.Seconds()))
+	return explain("restart container "+short(id), e.api(ctx).ContainerRestart(ctx, id, container.StopOptions{Timeout: &seconds}))
+}
+
 // End asks a process or a run to finish, waits, then ends it.
 func (e *Engine) End(ctx context.Context, grace time.Duration, id string) error {
 	seconds := int(math.Ceil(grace.Seconds()))

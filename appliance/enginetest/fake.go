@@ -80,7 +80,7 @@ func (f *Fake) call(name, of string) error {
 }
 
 // Calls returns the calls that were made of Build, Import, Run, Detach, Start,
-// Keep, GiveUp, Stop, End, Exec, Prune, Sweep and Destroy, in order and in
+// Keep, Restart, GiveUp, Stop, End, Exec, Prune, Sweep and Destroy, in order and in
 // short: "Start blog.web v3",
 // "Stop blog.web.1 v2".
 func (f *Fake) Calls() []string {

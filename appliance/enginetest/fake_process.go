@@ -24,6 +24,7 @@ type fakeProcess struct {
 
 	log   fakeLog
 	exits chan int      // it ends by itself, with this status
+	anew  bool          // it is to start again, as Restart was called
 	kept  chan struct{} // has a value when Keep was called
 	told  chan struct{} // closed when it is told to finish
 	ended context.CancelFunc
@@ -141,9 +142,11 @@ func (p *fakeProcess) live(ctx context.Context, serve func()) {
 // pause waits for the next start.
 func (p *fakeProcess) pause(ctx context.Context) {
 	wait := time.After(10 * time.Millisecond) // so that one that fails at once is not all there is
-	if p.fake.Again != nil {
+	p.fake.mu.Lock()
+	if p.fake.Again != nil && p.Restarting { // and not when Restart was called
 		wait = nil
 	}
+	p.fake.mu.Unlock()
 	select {
 	case <-p.told:
 	case <-ctx.Done():
@@ -165,6 +168,12 @@ func (p *fakeProcess) hasEnded(ctx context.Context, status int) {
 // those who watch.
 func (p *fakeProcess) restarts() bool {
 	p.fake.mu.Lock()
+	if p.anew {
+		p.anew, p.Restarts = false, 0
+		p.fake.mu.Unlock()
+		p.fake.tell(p.App)
+		return true
+	}
 	if !p.isTold() && (p.Kept == appliance.Always || p.Kept == appliance.OnFailure && p.ExitStatus != 0) {
 		p.Restarting = true
 		p.Restarts++
@@ -269,6 +278,44 @@ func (f *Fake) Keep(ctx context.Context, restart appliance.Restart, ids ...strin
 		}
 	}
 	return nil
+}
+
+// Restart has a process end, and starts it again.
+func (f *Fake) Restart(ctx context.Context, grace time.Duration, id string) error {
+	if err := f.call("Restart", f.describe(id)); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	p := f.find(id)
+	if p == nil {
+		f.mu.Unlock()
+		return fmt.Errorf("process %s: %w", id, appliance.ErrNotFound)
+	}
+	began, running := p.Started, p.Running
+	p.anew = true
+	f.mu.Unlock()
+	if running {
+		p.exit(0)
+	}
+	select {
+	case p.kept <- struct{}{}: // so that what has ended looks again
+	default: // it will
+	}
+	for {
+		f.mu.Lock()
+		again := p.Running && p.Started.After(began)
+		f.mu.Unlock()
+		if again {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-p.gone:
+			return fmt.Errorf("process %s: %w", id, appliance.ErrNotFound)
+		case <-time.After(time.Millisecond):
+		}
+	}
 }
 
 // GiveUp ends the processes for good, and leaves them to be listed.

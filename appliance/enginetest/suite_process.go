@@ -45,6 +45,47 @@ var processPromises = []promise{
 		}
 	}},
 
+	{"a process that is restarted runs again at once, whatever was said of its end", func(w *world) {
+		p := w.start(appliance.ProcessSpec{Port: 8080})[0]
+
+		if err := w.e.Restart(w.Context(), time.Minute, p.ID); err != nil {
+			w.Fatal(err)
+		}
+
+		now := w.process(p.ID)
+		if !now.Running || !now.Started.After(p.Started) || now.Restarts != 0 || now.Kept != appliance.Never {
+			w.Errorf("process = %+v, want it running anew", now)
+		}
+		w.eventually("it answers", func() bool { return get(w.process(p.ID).Addr, "/") != "" })
+		if err := w.e.Restart(w.Context(), time.Minute, "none"); !errors.Is(err, appliance.ErrNotFound) {
+			w.Errorf("restart of nothing = %v, want ErrNotFound", err)
+		}
+	}},
+
+	{"the restarts of a process that is restarted begin anew", func(w *world) {
+		p := w.start(appliance.ProcessSpec{Port: 8080})[0]
+		if err := w.e.Keep(w.Context(), appliance.Always, p.ID); err != nil {
+			w.Fatal(err)
+		}
+		w.eventually("it answers", func() bool { return get(p.Addr, "/") != "" })
+		get(p.Addr, "/exit/1")
+		w.eventually("it runs again", func() bool {
+			p = w.process(p.ID)
+			return p.Running && p.Restarts == 1 && get(p.Addr, "/") != ""
+		})
+
+		if err := w.e.Restart(w.Context(), time.Minute, p.ID); err != nil {
+			w.Fatal(err)
+		}
+
+		if now := w.process(p.ID); !now.Running || now.Restarts != 0 || now.Kept != appliance.Always {
+			w.Errorf("process = %+v, want none of its restarts counted, and it kept", now)
+		}
+		w.eventually("it answers", func() bool { return get(w.process(p.ID).Addr, "/") != "" })
+		get(w.process(p.ID).Addr, "/exit/1")
+		w.eventually("it runs again", func() bool { p = w.process(p.ID); return p.Running && p.Restarts == 1 })
+	}},
+
 	{"Start touches no other generation", func(w *world) {
 		old := w.start(appliance.ProcessSpec{Generation: "g1"})
 		w.start(appliance.ProcessSpec{Generation: "g2"})

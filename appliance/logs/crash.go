@@ -47,11 +47,37 @@ func (f *follower) crashed(ctx context.Context, now appliance.Process, began tim
 	if restarts > 0 {
 		after = cmp.Or(f.told, began.UTC().Format(timeForm))
 	}
-	line := appliance.LogLine{At: time.Now(), Process: f.name, Release: f.process.Release, Stream: appliance.Remark, Text: text}
-	last, err := f.Archive.keepCrash(ctx, f.process, began, after, line)
-	f.told = max(f.told, last)
+	at := time.Now()
+	if now.Ended.After(began) && now.Ended.Before(at) {
+		at = now.Ended // and so before the run that may have begun meanwhile
+	}
+	line := appliance.LogLine{At: at, Process: f.name, Release: f.process.Release, Stream: appliance.Remark, Text: text}
+	told, err := f.Archive.told(ctx, line, f.process.App, began)
+	if err == nil && !told {
+		var last string
+		last, err = f.Archive.keepCrash(ctx, f.process, began, after, line)
+		f.told = max(f.told, last)
+	}
 	if err != nil {
 		f.Log.WarnContext(ctx, "keep the last lines of a crash", "app", f.process.App, "process", f.name, "err", err)
+	}
+}
+
+// Died says that a process is about to be ended because it does not work any
+// more, and keeps its last lines as those of a crash. That it ends soon is told
+// no more.
+func (a *Archive) Died(ctx context.Context, p appliance.Process, how string) {
+	if a == nil {
+		return
+	}
+	a.init()
+	line := appliance.LogLine{At: time.Now(), Process: p.Name(), Release: p.Release, Stream: appliance.Remark, Text: how[:min(len(how), maxText)]}
+	after := p.Started
+	if p.Ended.IsZero() { // there was no run before
+		after = after.Add(-early)
+	}
+	if _, err := a.keepCrash(ctx, p, p.Started, after.UTC().Format(timeForm), line); err != nil {
+		a.Log.WarnContext(ctx, "keep the last lines of a crash", "app", p.App, "process", p.Name(), "err", err)
 	}
 }
 
@@ -63,9 +89,6 @@ func (a *Archive) keepCrash(ctx context.Context, p appliance.Process, since time
 		return "", err
 	}
 	began := since.UTC().Format(timeForm)
-	if told, err := a.told(ctx, end, p.App, began); err != nil || told {
-		return "", err
-	}
 	newest := ""
 	var last [][]byte
 	size := 0
@@ -94,7 +117,8 @@ func (a *Archive) keepCrash(ctx context.Context, p appliance.Process, since time
 
 // told reports whether the end of a run that began then was noted already, as
 // by the daemon before this one.
-func (a *Archive) told(ctx context.Context, end appliance.LogLine, app appliance.AppName, began string) (told bool, err error) {
+func (a *Archive) told(ctx context.Context, end appliance.LogLine, app appliance.AppName, since time.Time) (told bool, err error) {
+	began := since.UTC().Format(timeForm)
 	err = a.crashes.Back(ctx, string(app), func(line []byte, _ shelf.Place) bool {
 		r, ok := parse(line)
 		if ok && r.stream() == appliance.Remark {

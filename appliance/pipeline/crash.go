@@ -36,8 +36,10 @@ const toldAgain = time.Hour
 // again. After a restart of the daemon the count begins anew.
 type obituary struct {
 	Crash
-	ends int // how often it has ended altogether
-	told time.Time
+	ends     int // how often it has ended altogether
+	told     time.Time
+	revived  time.Time // when it was started anew because it had failed what it was asked
+	revivals int       // how often in a row
 }
 
 // ended returns how often a process has ended.
@@ -146,6 +148,9 @@ func (s *state) noteEnd(q appliance.Process) (now obituary, fresh bool) {
 	ran := q.Ended.Sub(q.Started)
 	if q.Running { // again: how long it had run, nobody knows any more
 		ran = q.Ended.Sub(o.At) - stable // the longest wait for a restart
+	}
+	if o.At.Equal(o.revived) {
+		o.Row = 0 // that was no end by itself
 	}
 	if o.Row += more; ran >= stable {
 		o.Row = 1

@@ -139,6 +139,10 @@ func (e *handling) GiveUp(ctx context.Context, ids ...string) error {
 	return e.engine.GiveUp(ctx, ids...)
 }
 
+func (e *handling) Restart(ctx context.Context, grace time.Duration, id string) error {
+	return e.engine.Restart(ctx, grace, id)
+}
+
 func (e *handling) Stop(ctx context.Context, grace time.Duration, ids ...string) error {
 	return e.engine.Stop(ctx, grace, ids...)
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -53,9 +55,10 @@ func (a *attention) take() (apps map[appliance.AppName]bool) {
 	return apps
 }
 
-// Attend asks the web processes of every app what its app.json says of their
-// readiness, until ctx is done. One that is not ready gets no requests until
-// it is, unless none is.
+// Attend asks the processes of every app what its app.json says of their
+// readiness and liveness, until ctx is done. A web process that is not ready
+// gets no requests until it is, unless none is. One of any type that fails what
+// it is asked of its liveness is started anew.
 func (p *Pipeline) Attend(ctx context.Context) error {
 	p.attention.mu.Lock()
 	news := p.attention.news()
@@ -89,6 +92,12 @@ func (p *Pipeline) attendTo(ctx context.Context, group *sync.WaitGroup, app appl
 	next := map[string]context.CancelFunc{}
 	for _, a := range asked {
 		key := string(a.process.Generation) + a.process.ID + a.process.Addr
+		ask := a.ask
+		if a.life {
+			// A run after the one that has failed is asked anew.
+			key += a.process.Started.String()
+			ask = func(inner context.Context, c appliance.Check) { a.live(ctx, inner, c) }
+		}
 		if now[key] != nil {
 			next[key] = now[key]
 			continue
@@ -96,7 +105,7 @@ func (p *Pipeline) attendTo(ctx context.Context, group *sync.WaitGroup, app appl
 		inner, cancel := context.WithCancel(ctx)
 		next[key] = cancel
 		for _, c := range a.checks {
-			group.Go(func() { a.ask(inner, c) })
+			group.Go(func() { ask(inner, c) })
 		}
 	}
 	for key, cancel := range now {
@@ -114,6 +123,7 @@ type attendance struct {
 	checks  []appliance.Check
 	port    int
 	host    string
+	life    bool // the checks are of its liveness, not of its readiness
 
 	mu     sync.Mutex // guards failed, and the process's standing in the router
 	failed map[*appliance.Check]bool
@@ -132,8 +142,9 @@ func (p *Pipeline) asked(ctx context.Context, name appliance.AppName) (list []*a
 	if err != nil {
 		return nil, err
 	}
-	checks := checksOf(release, Web, readinessCheck)
-	if len(checks) == 0 {
+	if !slices.ContainsFunc(slices.Collect(maps.Keys(release.AppJSON.Healthchecks)), func(typ string) bool {
+		return len(checksOf(release, typ, livenessCheck)) > 0 || typ == Web && len(checksOf(release, typ, readinessCheck)) > 0
+	}) {
 		return nil, nil
 	}
 	host, err := p.Host(ctx, name)
@@ -144,12 +155,20 @@ func (p *Pipeline) asked(ctx context.Context, name appliance.AppName) (list []*a
 	if err != nil {
 		return nil, err
 	}
+	on := func(q appliance.Process, checks []appliance.Check, life bool) {
+		if len(checks) > 0 {
+			list = append(list, &attendance{
+				Pipeline: p, process: q, checks: checks, port: processPort(release, q.Type), host: appliance.HostOf(cmp.Or(host, "localhost")),
+				life: life, failed: map[*appliance.Check]bool{},
+			})
+		}
+	}
 	for _, q := range of(app.Live, processes) {
 		if len(targets([]appliance.Process{q})) > 0 {
-			list = append(list, &attendance{
-				Pipeline: p, process: q, checks: checks, port: processPort(release, Web), host: appliance.HostOf(cmp.Or(host, "localhost")),
-				failed: map[*appliance.Check]bool{},
-			})
+			on(q, checksOf(release, Web, readinessCheck), false)
+		}
+		if q.Running {
+			on(q, checksOf(release, q.Type, livenessCheck), true)
 		}
 	}
 	return list, nil

@@ -23,6 +23,7 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -105,6 +106,13 @@ func serve(addr string) {
 		fmt.Fprintln(w, strings.Join(os.Environ(), "\n"))
 	})
 	http.HandleFunc("/exit", func(http.ResponseWriter, *http.Request) { os.Exit(1) })
+	var stuck, passed atomic.Bool
+	http.HandleFunc("/stuck", func(http.ResponseWriter, *http.Request) { stuck.Store(true) })
+	http.HandleFunc("/live", func(w http.ResponseWriter, _ *http.Request) {
+		if stuck.Load() && passed.Swap(true) { // it passes at least once
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})
 	http.Handle("/file/", http.StripPrefix("/file/", http.FileServer(http.Dir("/"))))
 	http.Handle("/echo", websocket.Server{Handler: func(c *websocket.Conn) { io.Copy(c, c) }})
 	fmt.Println("listening on", addr)

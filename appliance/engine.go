@@ -308,6 +308,8 @@ type Process struct {
 	ExitStatus int   // of its last end; only when it does not run
 	OOM        bool  // its last end was for want of memory
 	Limit      int64 // of its memory, in bytes; 0 if it has none of its own
+	Peak       int64 // most memory it had before it ended for want of it, in bytes; 0 if nobody saw
+	PeakOpen   bool  // it may have had more than Peak: the end of it was not seen
 	Health     Health
 	Started    time.Time
 	Ended      time.Time // zero if it has never ended

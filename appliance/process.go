@@ -12,15 +12,30 @@ func (p Process) Name() string { return fmt.Sprintf("%s.%d", p.Type, p.Index) }
 // name: "exited with status 3", "was ended: out of memory (limit 256 MB, peak
 // 256 MB)".
 func (p Process) Ending() string {
-	if p.OOM && p.Limit > 0 {
-		// The kernel ends it when it has reached the limit and wants more.
-		return fmt.Sprintf("was ended: out of memory (limit %[1]d MB, peak %[1]d MB)", p.Limit>>20)
+	if !p.OOM {
+		return Ending(p.ExitStatus)
 	}
-	if p.OOM {
-		return "was ended: out of memory (it has no limit: the machine had none left)"
+	limit := "it has no limit: the machine had none left"
+	if p.Limit > 0 {
+		limit = "limit " + roundMB(p.Limit)
 	}
-	return Ending(p.ExitStatus)
+	return "was ended: out of memory (" + limit + ", " + p.peak() + ")"
 }
+
+// peak tells how much memory it had. What the kernel has counted is gone with
+// the process, so it is not always known.
+func (p Process) peak() string {
+	switch {
+	case p.Peak <= 0:
+		return "peak not seen"
+	case p.PeakOpen:
+		return "peak at least " + roundMB(p.Peak)
+	}
+	return "peak " + roundMB(p.Peak)
+}
+
+// roundMB writes a number of bytes in MB.
+func roundMB(n int64) string { return fmt.Sprintf("%d MB", (n+1<<19)>>20) }
 
 // How a shell says that it could not start a command.
 const (

@@ -147,6 +147,24 @@ func (g *cgroup) memory() int64 {
 	return g.number("memory", "memory.usage_in_bytes")
 }
 
+// memoryFiles returns which files say how many bytes it has now, and what was
+// the most.
+func (g *cgroup) memoryFiles() (now, most string) {
+	if g.unified {
+		return g.file("memory", "memory.current"), g.file("memory", "memory.peak")
+	}
+	return g.file("memory", "memory.usage_in_bytes"), g.file("memory", "memory.max_usage_in_bytes")
+}
+
+// outsOfMemory returns how often there was no more memory for it, whatever
+// came of that.
+func (g *cgroup) outsOfMemory() int64 {
+	if g.unified {
+		return max(g.oomKills(), g.counter("memory", "memory.events", "oom"))
+	}
+	return g.oomKills()
+}
+
 // oomKills returns how many of its processes were ended for want of memory.
 func (g *cgroup) oomKills() int64 {
 	if g.unified {

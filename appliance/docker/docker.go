@@ -40,6 +40,9 @@ type Engine struct {
 
 	// host is what Docker says of the machine, once it was asked for.
 	host atomic.Pointer[system.Info]
+
+	// peaks is how much memory the processes have had.
+	peaks peaks
 }
 
 var _ appliance.Engine = (*Engine)(nil)
@@ -91,6 +94,7 @@ func (e *Engine) api(ctx context.Context) *client.Client {
 // Close gives up the connections to Docker. What runs goes on running.
 func (e *Engine) Close() error {
 	e.tidying.Wait()
+	e.peaks.close()
 	if c := e.docker.Load(); c != nil {
 		return c.Close()
 	}

@@ -58,5 +58,20 @@ func StepPath(path, pidfile string) string {
 	return strings.TrimSuffix(s.path(path)("memory"), "/")
 }
 
+// Tallied returns the peak of what has a cgroup of a hierarchy, looked at before
+// and after each step.
+func Tallied(root, path string, steps ...func()) (peak int64, open bool) {
+	var p peaks
+	defer p.close()
+	p.enrol("x", hierarchy{root}.cgroup(func(string) string { return path }))
+	for _, step := range steps {
+		step()
+		p.mu.Lock()
+		p.of["x"].look()
+		p.mu.Unlock()
+	}
+	return p.last("x")
+}
+
 // Below is how a cgroup's path is seen from where its hierarchy is mounted.
 var Below = below

@@ -86,9 +86,7 @@ func (e *Engine) Stop(ctx context.Context, grace time.Duration, ids ...string) e
 		}
 		ended := func() {}
 		if e.Stopping != nil && c.Config.Labels[labelKind] == kindProcess {
-			p := e.process(c)
-			p.OOM = !p.Running && e.outOfMemory(ctx, c, 0)
-			ended = e.Stopping(ctx, p)
+			ended = e.Stopping(ctx, e.look(ctx, c))
 		}
 		// When this fails, for whatever reason, removing by force is still
 		// right, and says what is wrong if that fails too.
@@ -135,8 +133,7 @@ func (e *Engine) Processes(ctx context.Context, app appliance.AppName) ([]applia
 			if err != nil {
 				return err
 			}
-			found[i] = e.process(c)
-			found[i].OOM = !found[i].Running && e.outOfMemory(ctx, c, 0)
+			found[i] = e.look(ctx, c)
 			return nil
 		})
 	}

@@ -85,6 +85,7 @@ func (e *Engine) startOne(ctx context.Context, spec appliance.ProcessSpec, index
 	if err := e.attach(ctx, id, spec.Options.Networks); err != nil {
 		return id, appliance.Process{}, explain(doing, err)
 	}
+	e.expect(ctx, id)
 	if err := e.api(ctx).ContainerStart(ctx, id, container.StartOptions{}); err != nil {
 		return id, appliance.Process{}, explain(doing, err)
 	}

@@ -22,13 +22,20 @@ type wake struct {
 // wake has the kernel tell of what happens in a cgroup. What it cannot tell is
 // still found when somebody looks.
 func (g *cgroup) wake() *wake {
+	w := g.wakeOfMemory()
+	w.open("pids", "pids.events")
+	return w
+}
+
+// wakeOfMemory is a wake that says nothing but that memory runs out, and that
+// the cgroup comes to its end.
+func (g *cgroup) wakeOfMemory() *wake {
 	w := &wake{group: g, event: -1}
 	if g.unified {
 		w.open("memory", "memory.events")
 	} else {
 		w.listen()
 	}
-	w.open("pids", "pids.events")
 	return w
 }
 
@@ -90,6 +97,18 @@ func (w *wake) close() {
 	}
 }
 
+// polled returns what to wait for.
+func (w *wake) polled() []unix.PollFd {
+	var fds []unix.PollFd
+	if w.event >= 0 {
+		fds = append(fds, unix.PollFd{Fd: int32(w.event), Events: unix.POLLIN})
+	}
+	for _, f := range w.files {
+		fds = append(fds, unix.PollFd{Fd: int32(f.Fd()), Events: unix.POLLPRI})
+	}
+	return fds
+}
+
 // sleep waits until something happens in one of the cgroups, or there is news,
 // but no longer than a time.
 func sleep(wakes []*wake, news *news, longest time.Duration) {
@@ -98,12 +117,7 @@ func sleep(wakes []*wake, news *news, longest time.Duration) {
 		fds = append(fds, unix.PollFd{Fd: int32(news.fd), Events: unix.POLLIN})
 	}
 	for _, w := range wakes {
-		if w.event >= 0 {
-			fds = append(fds, unix.PollFd{Fd: int32(w.event), Events: unix.POLLIN})
-		}
-		for _, f := range w.files {
-			fds = append(fds, unix.PollFd{Fd: int32(f.Fd()), Events: unix.POLLPRI})
-		}
+		fds = append(fds, w.polled()...)
 	}
 	// However it ends, the next thing is to look.
 	_, _ = unix.Poll(fds, int(longest.Milliseconds()))

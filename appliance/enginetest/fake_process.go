@@ -161,6 +161,10 @@ func (p *fakeProcess) hasEnded(ctx context.Context, status int) {
 	p.Health = appliance.NoHealth
 	p.Running, p.Addr, p.listening = false, "", nil
 	p.ExitStatus, p.OOM, p.Ended = status, status == statusKilled && ctx.Err() == nil, time.Now()
+	p.Peak, p.PeakOpen = 0, false
+	if p.OOM {
+		p.Peak = p.Limit
+	}
 	p.fake.mu.Unlock()
 }
 

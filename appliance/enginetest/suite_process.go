@@ -273,6 +273,9 @@ var processPromises = []promise{
 		if p.Limit != 32<<20 || p.ExitStatus != statusKilled {
 			w.Errorf("process = %+v, want a limit of 32 MB and status 137", p)
 		}
+		if p.Peak < 31<<20 || p.Peak > 33<<20 || p.PeakOpen {
+			w.Errorf("peak = %d, open = %v, want just the limit, and no more than that", p.Peak, p.PeakOpen)
+		}
 	}},
 
 	{"Keep of a process that is gone is ErrNotFound", func(w *world) {

@@ -34,7 +34,7 @@ func (f *follower) crashed(ctx context.Context, now appliance.Process, began tim
 	text := "Process exited"
 	switch {
 	case now.OOM:
-		text = "Process was killed: out of memory"
+		text = "Process " + now.Ending()
 	case !now.Running:
 		text = fmt.Sprintf("Process exited with status %d", now.ExitStatus)
 	}

@@ -103,7 +103,7 @@ func TestProcessIsStartedAgainAsItsPolicySays(t *testing.T) {
 		{"", 0, "worker.1 v1", "crash worker.1: exited with status 0; it is started again"},
 		{"always", 1, "worker.1 v1", "crash worker.1: exited with status 1; it is started again"},
 		{"on-failure", 0, "worker.1 v1 ended", "ended worker.1 exited with status 0; it is not started again (ps:set restart-policy): "},
-		{"no", 137, "worker.1 v1 ended", "ended worker.1: was ended: out of memory (it has no limit: the machine had none left); it is not started again (ps:set restart-policy)"},
+		{"no", 137, "worker.1 v1 ended", "ended worker.1: was ended: out of memory (it has no limit: the machine had none left, peak not seen); it is not started again (ps:set restart-policy)"},
 	} {
 		t.Run(tt.policy, func(t *testing.T) {
 			w := crashing(t, tt.policy)

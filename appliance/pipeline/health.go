@@ -217,8 +217,11 @@ func (r *run) explain(ctx context.Context, p appliance.Process) error {
 	hint := "the lines above are the last it printed; fix what they say and push again"
 	switch {
 	case p.OOM:
-		what = fmt.Sprintf("%s.%d was killed: out of memory", p.Type, p.Index)
+		what = fmt.Sprintf("%s.%d %s", p.Type, p.Index, p.Ending())
 		hint = "it needs more memory than this machine has to give"
+		if p.Limit > 0 {
+			hint = fmt.Sprintf("it needs more memory than it may have: resource:limit --memory MORE --process-type %s %s", p.Type, p.App)
+		}
 	case p.ExitStatus == 0:
 		hint = "it ended by itself, without an error: what starts it must go on running, in the foreground"
 	case p.ExitStatus == appliance.StatusNotFound:

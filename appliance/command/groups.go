@@ -33,5 +33,6 @@ var groups = map[string]string{
 	"ssh-keys":           "who may come in",
 	"stack":              "what buildpacks build on",
 	"storage":            "what of an app outlives its containers",
+	"trace":              "how much the daemon's log tells",
 	"teams":              "keys that are granted apps together",
 }

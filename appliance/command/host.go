@@ -26,10 +26,10 @@ type host struct {
 // Host returns the commands about the appliance itself.
 func Host(p *pipeline.Pipeline, info HostInfo) []Command {
 	h := host{p, info}
-	return []Command{
+	return append(h.traceCommands(), []Command{
 		{Name: "report", Short: "show where this machine is reached, and all reports of it, and of all apps or of one", For: Anyone, Reads: true, Run: h.report, Flags: listing},
 		{Name: "version", Short: "print the version", For: Anyone, Reads: true, Run: h.version},
-	}
+	}...)
 }
 
 // A hostRow is the appliance as scripts are shown it.

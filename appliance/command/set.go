@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -18,6 +20,10 @@ import (
 
 // A Set is the commands of one appliance.
 type Set struct {
+	// Log takes what was run, at the level of details; nil for nowhere. Set it
+	// before the first command.
+	Log *slog.Logger
+
 	store    *db.Store
 	commands map[string]Command
 }
@@ -63,6 +69,7 @@ func (s *Set) execute(ctx context.Context, session *Session, flags, args []strin
 	if c.isOfEvery(args) {
 		return s.ofEvery(ctx, c, session, args)
 	}
+	start := time.Now()
 	call, err := s.admit(ctx, c, session, args)
 	if errors.Is(err, pflag.ErrHelp) {
 		return s.execute(ctx, session, nil, []string{"help", c.Name})
@@ -70,10 +77,27 @@ func (s *Set) execute(ctx context.Context, session *Session, flags, args []strin
 	if err == nil {
 		err = c.run(ctx, call)
 	}
+	s.trace(ctx, c, session.Actor, args, time.Since(start), err)
 	if c.Reads && !errors.Is(err, appliance.ErrDenied) {
 		return err
 	}
 	return errors.Join(err, s.record(ctx, c, session.Actor, args, err))
+}
+
+// trace logs that a command was run: not its arguments but the app, nor what
+// went wrong, which may quote them.
+func (s *Set) trace(ctx context.Context, c Command, actor appliance.Actor, args []string, took time.Duration, err error) {
+	if s.Log == nil || !s.Log.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	var app appliance.AppName
+	if call, parseErr := c.parse(nil, args); parseErr == nil {
+		if _, appErr := s.store.App(context.WithoutCancel(ctx), call.App); appErr == nil {
+			app = call.App // and not something else that was typed there
+		}
+	}
+	s.Log.DebugContext(ctx, "command", "command", c.Name, "app", app, "actor", actor.Name, "door", actor.Door, "from", actor.From,
+		"took", took, "status", ExitStatus(err))
 }
 
 // run runs the command, without the lines that say how it is going if that is

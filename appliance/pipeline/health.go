@@ -154,6 +154,7 @@ func (r *run) ready(ctx context.Context, p appliance.Process, port int, passes t
 	if err != nil {
 		return err
 	}
+	r.Log.DebugContext(ctx, "process is ready", "app", r.app, "process", p.Name(), "id", p.ID, "addr", p.Addr, "after", time.Since(start))
 	r.progress.Detail("%s.%d is up after %s", p.Type, p.Index, seconds(time.Since(start)))
 	return nil
 }

@@ -43,6 +43,7 @@ type Pipeline struct {
 	Storage      string       // a directory of directories that apps can mount; beside what is ours alone
 	API          http.Handler // what answers commands over HTTPS, where that is wanted
 	Log          *slog.Logger
+	Level        *slog.LevelVar // of what Log keeps, for Trace to set; nil if it is not to be changed
 
 	builds line // the builds of the whole machine
 
@@ -227,6 +228,7 @@ type run struct {
 // reads on out for what.
 func (p *Pipeline) run(ctx context.Context, app appliance.AppName, what string, out io.Writer, fn func(*run) error) error {
 	r := &run{Pipeline: p, app: app, state: p.state(app), progress: progress.New(out), made: new(appliance.Build)}
+	came := time.Now()
 	leave, err := r.state.runs.enter(ctx, turn{
 		who: appliance.ActorFrom(ctx).Name, what: fmt.Sprintf("%s of %s", what, app),
 	}, r.waiting)
@@ -250,6 +252,7 @@ func (p *Pipeline) run(ctx context.Context, app appliance.AppName, what string, 
 		return appliance.WithHint(fmt.Errorf("%w: an app was renamed from or to %s meanwhile", appliance.ErrBusy, app), "see which there are (apps:list), and try again")
 	}
 	r.start = time.Now()
+	p.Log.DebugContext(ctx, "turn", "app", app, "what", what, "actor", appliance.ActorFrom(ctx).Name, "waited", r.start.Sub(came))
 	return fn(r)
 }
 

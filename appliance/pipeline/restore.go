@@ -18,6 +18,7 @@ const maxRestoreWait = 30 * time.Second
 // Changed tells the pipeline that a process of app has started, ended or
 // moved; "" that any may have. It returns at once.
 func (p *Pipeline) Changed(ctx context.Context, app appliance.AppName) {
+	p.Log.DebugContext(ctx, "the engine tells of a change", "app", app)
 	s := p.state(app)
 	s.announce()
 	if s.asked.Swap(true) {

@@ -19,6 +19,7 @@ type timing struct {
 // keeps its time, and names the stage in the error. What the stage does is
 // fn's business alone.
 func (r *run) stage(ctx context.Context, name appliance.Stage, fn func() error) error {
+	r.Log.DebugContext(ctx, "stage begins", "app", r.app, "stage", name)
 	start := time.Now()
 	err := fn()
 	if err != nil {

@@ -67,6 +67,7 @@ func (r *run) switchTo(ctx context.Context, release appliance.Release, generatio
 			return err
 		}
 	}
+	r.Log.DebugContext(ctx, "traffic moves", "app", r.app, "generation", generation, "release", release.Version, "processes", len(fresh))
 	served, err := r.goLive(ctx, release.Version, generation, fresh)
 	if err != nil {
 		r.stopGeneration(ctx, generation)

@@ -33,6 +33,7 @@ const (
 type daemon struct {
 	cfg     config
 	log     *slog.Logger
+	level   *slog.LevelVar // of log
 	manager notifier
 	from    *predecessor // nil if it was not started by one
 	doors   *doors

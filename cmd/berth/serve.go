@@ -36,7 +36,8 @@ const grace = 30 * time.Second
 // serve runs the appliance until ctx is done, or until a successor serves in
 // its place.
 func serve(ctx context.Context, cfg config) error {
-	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	level := new(slog.LevelVar)
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	slog.SetDefault(log) // also for what libraries say through package log
 
 	if err := os.MkdirAll(cfg.dir, 0o700); err != nil {
@@ -47,7 +48,7 @@ func serve(ctx context.Context, cfg config) error {
 	if err != nil {
 		return err
 	}
-	d := &daemon{cfg: cfg, log: log, manager: manager, from: from, routes: router.New(log), requests: make(chan request), started: time.Now()}
+	d := &daemon{cfg: cfg, log: log, level: level, manager: manager, from: from, routes: router.New(log), requests: make(chan request), started: time.Now()}
 	d.routes.AccessLog = &router.AccessLog{Dir: cfg.path("router-log"), Log: log}
 	err = d.serve(ctx)
 	if err != nil && from != nil {
@@ -149,8 +150,12 @@ func (d *daemon) moveIn(ctx context.Context, lock *os.File) (in *inside, err err
 		Storage:      cfg.path("storage"),
 		Temp:         cfg.path("sources"), // emptied at the start, so nobody else's
 		Log:          log,
+		Level:        d.level,
 	}
 	in.pipe = pipe
+	if err := pipe.ApplyTrace(ctx); err != nil {
+		return in, err
+	}
 	if err := pipe.Recover(ctx); err != nil {
 		return in, err
 	}
@@ -201,6 +206,7 @@ func (d *daemon) moveIn(ctx context.Context, lock *os.File) (in *inside, err err
 		command.Stack(pipe),
 		command.Host(pipe, command.HostInfo{Version: version, SSHPort: d.doors.port(sshDoor), Key: hostKey.PublicKey()}),
 	)
+	commands.Log = log
 	in.door = &gateway.Gateway{
 		Remote: ssh, Local: local, HostKey: hostKey, Store: store, Pipeline: pipe, Grace: grace, Busy: in.busy, Log: log, Commands: commands,
 	}

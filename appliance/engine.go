@@ -28,6 +28,14 @@ type Engine interface {
 	// Capacity tells what the machine has.
 	Capacity(ctx context.Context) (Capacity, error)
 
+	// Login asks a registry whether it knows a login. The engine does not
+	// remember it.
+	Login(ctx context.Context, login RegistryLogin) error
+
+	// Push sends an image to a registry, and returns its digest there. The
+	// image has no further name here when it returns.
+	Push(ctx context.Context, spec PushSpec) (digest string, err error)
+
 	// Run runs one process to its end. A process that exits with a status
 	// other than 0 is no error; nothing is committed of it. What it leaves,
 	// but for the image, is removed. A run that leaves its fence is ended, and
@@ -169,6 +177,7 @@ type BuildSpec struct {
 	Target     string  // the stage to stop at; the last if ""
 	Args       map[string]string
 	Secrets    map[string][]byte // for RUN --mount=type=secret,id=…; in no layer and no history
+	Logins     []RegistryLogin   // for images that the Dockerfile begins with; in no step, layer or history
 	Fresh      bool              // use nothing of the cache
 	Fence      Fence
 	Out        io.Writer

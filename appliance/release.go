@@ -32,6 +32,7 @@ type Release struct {
 	Actor     string
 	CreatedAt time.Time
 	Status    ReleaseStatus
+	Pushed    []Pushed // where registries have its images; nil for nowhere
 
 	// Restores is the version that a rollback went back to; of a rollback to
 	// another rollback, the version that that one went back to. Otherwise 0.

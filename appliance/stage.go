@@ -10,8 +10,9 @@ const (
 	StageReceive Stage = "receive" // unpack what was pushed
 	StageCleanup Stage = "cleanup" // make room: old images, ended processes
 	StageBuild   Stage = "build"   // source to image
-	StageRelease Stage = "release" // image and environment to release
-	StageDeploy  Stage = "deploy"  // release to running processes, and traffic to them
+	StageRelease Stage = "release"
+	StagePush    Stage = "push"    // image to a registry, if that is wanted
+	StageDeploy  Stage = "deploy" // release to running processes, and traffic to them
 )
 
 // A StageError says which stage of the pipeline stopped, and why.

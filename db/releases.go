@@ -26,6 +26,10 @@ func (s *Store) AddRelease(ctx context.Context, r appliance.Release) (appliance.
 	if err != nil {
 		return r, err
 	}
+	pushed, err := json.Marshal(r.Pushed)
+	if err != nil {
+		return r, err
+	}
 	at := now()
 	r.Status = appliance.ReleasePending
 	err = s.tx(ctx, func(tx *sql.Tx) error {
@@ -34,10 +38,10 @@ func (s *Store) AddRelease(ctx context.Context, r appliance.Release) (appliance.
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `
-			INSERT INTO releases (app, version, image, builder, stack, commit_id, procfile, port, reason, actor, created_at, sealed, status, restores, formation)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			INSERT INTO releases (app, version, image, builder, stack, commit_id, procfile, port, reason, actor, created_at, sealed, status, restores, formation, pushed)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			r.App, r.Version, r.Image, r.Builder, r.Stack, r.Commit, string(procfile), r.Port, r.Reason, r.Actor, at,
-			s.seal.close(secret, releasePlace(string(r.App), strconv.Itoa(r.Version))...), r.Status, r.Restores, string(formation))
+			s.seal.close(secret, releasePlace(string(r.App), strconv.Itoa(r.Version))...), r.Status, r.Restores, string(formation), string(pushed))
 		return err
 	})
 	if isMissingParent(err) {
@@ -58,7 +62,7 @@ type secrets struct {
 	AppJSON  appliance.AppJSON            `json:"app_json"`
 }
 
-const releaseColumns = `app, version, image, builder, stack, commit_id, procfile, port, reason, actor, created_at, sealed, status, restores, formation`
+const releaseColumns = `app, version, image, builder, stack, commit_id, procfile, port, reason, actor, created_at, sealed, status, restores, formation, pushed`
 
 // Release returns one release of an app.
 func (s *Store) Release(ctx context.Context, name appliance.AppName, version int) (appliance.Release, error) {
@@ -77,6 +81,16 @@ func (s *Store) Release(ctx context.Context, name appliance.AppName, version int
 func (s *Store) Releases(ctx context.Context, name appliance.AppName, n int) ([]appliance.Release, error) {
 	return query(ctx, s, s.release, `
 		SELECT `+releaseColumns+` FROM releases WHERE app = ? ORDER BY version DESC LIMIT ?`, name, n)
+}
+
+// SetPushed records where registries have the images of a release.
+func (s *Store) SetPushed(ctx context.Context, name appliance.AppName, version int, pushed []appliance.Pushed) error {
+	text, err := json.Marshal(pushed)
+	if err != nil {
+		return err
+	}
+	_, err = s.db.ExecContext(ctx, `UPDATE releases SET pushed = ? WHERE app = ? AND version = ?`, string(text), name, version)
+	return err
 }
 
 // FailRelease records that the first deploy of a release has failed. A release
@@ -112,10 +126,10 @@ func (s *Store) DeleteReleases(ctx context.Context, name appliance.AppName, vers
 }
 
 func (s *Store) release(rows *sql.Rows) (r appliance.Release, err error) {
-	var procfile, at, formation string
+	var procfile, at, formation, pushed string
 	var sealed []byte
 	err = rows.Scan(&r.App, &r.Version, &r.Image, &r.Builder, &r.Stack, &r.Commit, &procfile, &r.Port, &r.Reason, &r.Actor, &at, &sealed,
-		&r.Status, &r.Restores, &formation)
+		&r.Status, &r.Restores, &formation, &pushed)
 	if err != nil {
 		return r, err
 	}
@@ -129,5 +143,5 @@ func (s *Store) release(rows *sql.Rows) (r appliance.Release, err error) {
 	}
 	r.Env, r.Services, r.AppJSON = secret.Env, secret.Services, secret.AppJSON
 	r.CreatedAt, err = parseTime(at)
-	return r, errors.Join(err, json.Unmarshal([]byte(procfile), &r.Procfile), json.Unmarshal([]byte(formation), &r.Formation))
+	return r, errors.Join(err, json.Unmarshal([]byte(procfile), &r.Procfile), json.Unmarshal([]byte(formation), &r.Formation), json.Unmarshal([]byte(pushed), &r.Pushed))
 }

@@ -53,6 +53,9 @@ type Request struct {
 	AppJSON  appliance.AppJSON
 	Fence    appliance.Fence // for everything that the build runs
 
+	Logins       []appliance.RegistryLogin // for images that the app's own image is made of
+	SharedLogins []appliance.RegistryLogin // for images that other apps use as well
+
 	Out  io.Writer                        // indents what is written to it
 	Step func(format string, args ...any) // prints a headline
 }

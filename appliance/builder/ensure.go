@@ -35,7 +35,7 @@ func (s Stack) Ensure(ctx context.Context, e appliance.Engine, out io.Writer) (a
 	}
 	say(out, "Making the stack %s", tag)
 	err = parts.build(ctx, e, appliance.BuildSpec{
-		Tag: tag, Args: map[string]string{"BASE": string(base.image), "VERSION": base.version}, Out: out,
+		Tag: tag, Args: map[string]string{"BASE": string(base.image), "VERSION": base.version}, Out: out, Logins: s.Logins,
 		Fresh: s.Base != "" && s.Edition != "",
 	})
 	if err != nil && s.Base != "" {

@@ -48,7 +48,7 @@ type cnbImages struct {
 
 // images gets the builder image and the run image that it names.
 func (p Pack) images(ctx context.Context, e appliance.Engine, req Request, name string) (b cnbImages, err error) {
-	if b.builder, err = p.fetched(ctx, e, name, req.Out); err != nil {
+	if b.builder, err = p.fetched(ctx, e, name, req); err != nil {
 		return b, err
 	}
 	info, err := e.Inspect(ctx, b.builder)
@@ -72,12 +72,12 @@ func (p Pack) images(ctx context.Context, e appliance.Engine, req Request, name 
 	if !userID.MatchString(b.uid) || !userID.MatchString(b.gid) {
 		return b, fmt.Errorf("%w builder image %s: CNB_USER_ID and CNB_GROUP_ID name no unprivileged user", appliance.ErrInvalid, name)
 	}
-	run, err := p.fetched(ctx, e, b.runName, req.Out)
+	run, err := p.fetched(ctx, e, b.runName, req)
 	if err != nil {
 		return b, err
 	}
 	b.run = appliance.Image(p.Instance + "/" + string(req.App) + ":cnb-run")
-	return b, from(ctx, e, req.App, b.run, string(run), req.Out)
+	return b, from(ctx, e, appliance.BuildSpec{App: req.App, Tag: b.run}, string(run))
 }
 
 // runImage returns the name of the run image in a builder's metadata.
@@ -125,8 +125,9 @@ func commonAPI(text string) (string, error) {
 }
 
 // fetched returns our own name for an image of a registry, which is fetched
-// when it is used for the first time.
-func (p Pack) fetched(ctx context.Context, e appliance.Engine, name string, out io.Writer) (appliance.Image, error) {
+// when it is used for the first time. It is fetched with logins that serve all
+// apps, as all that name it share it.
+func (p Pack) fetched(ctx context.Context, e appliance.Engine, name string, req Request) (appliance.Image, error) {
 	if _, err := appliance.ParseImage(name); err != nil {
 		return "", err
 	}
@@ -137,12 +138,13 @@ func (p Pack) fetched(ctx context.Context, e appliance.Engine, name string, out 
 	case !errors.Is(err, appliance.ErrNotFound):
 		return "", fmt.Errorf("look for %s: %w", name, err)
 	}
-	return tag, from(ctx, e, "", tag, name, out)
+	return tag, from(ctx, e, appliance.BuildSpec{Tag: tag, Logins: req.SharedLogins}, name)
 }
 
 // from makes an image that differs from another by nothing but being ours.
-func from(ctx context.Context, e appliance.Engine, app appliance.AppName, tag appliance.Image, name string, out io.Writer) error {
-	_, err := buildFiles(ctx, e, appliance.BuildSpec{App: app, Tag: tag, Out: io.Discard}, map[string]string{"Dockerfile": "FROM " + name + "\n"})
+func from(ctx context.Context, e appliance.Engine, spec appliance.BuildSpec, name string) error {
+	spec.Out = io.Discard
+	_, err := buildFiles(ctx, e, spec, map[string]string{"Dockerfile": "FROM " + name + "\n"})
 	return wrapf(err, "get the image %s", name)
 }
 

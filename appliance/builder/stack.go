@@ -12,11 +12,12 @@ import (
 // A Stack is the image that buildpacks build on and that what they built runs
 // on.
 type Stack struct {
-	Instance string          // the names of its images start with it: "berth"
-	Base     appliance.Image // somebody else's image to use in place of this machine's own base
-	Edition  string          // another one has packages, or the image, fetched anew
-	Binary   string          // the berth binary to put into it; the running one if ""
-	CAs      string          // the directory of the machine's extra certificate authorities, *.crt; DefaultCAs if ""
+	Instance string                    // the names of its images start with it: "berth"
+	Base     appliance.Image           // somebody else's image to use in place of this machine's own base
+	Edition  string                    // another one has packages, or the image, fetched anew
+	Binary   string                    // the berth binary to put into it; the running one if ""
+	Logins   []appliance.RegistryLogin // for somebody else's image; they serve all apps, as the stack does
+	CAs      string                    // the directory of the machine's extra certificate authorities, *.crt; DefaultCAs if ""
 }
 
 // DefaultCAs is where Debian and Ubuntu keep certificate authorities that the

@@ -27,6 +27,7 @@ var groups = map[string]string{
 	"proxy":              "whether the router leads to an app",
 	"ps":                 "the processes of an app",
 	"redirects":          "send visitors elsewhere",
+	"registry":           "where images are fetched from, and pushed to",
 	"resource":           "what an app may take of the machine",
 	"run":                "commands beside the processes of an app",
 	"router":             "what the router does for an app, and what it counts",

@@ -32,6 +32,10 @@ func (r releases) info(ctx context.Context, c *Call) error {
 	} else if err != nil {
 		image = "unknown: " + err.Error()
 	}
+	var pushed []string
+	for _, at := range release.Pushed {
+		pushed = append(pushed, at.String())
+	}
 	restores := ""
 	if release.Restores != 0 {
 		restores = fmt.Sprintf("v%d", release.Restores)
@@ -48,6 +52,7 @@ func (r releases) info(ctx context.Context, c *Call) error {
 		{"stack", string(release.Stack)},
 		{"image", string(release.Image)},
 		{"image-state", image},
+		{"pushed", strings.Join(pushed, " ")},
 		{"processes", strings.Join(slices.Sorted(maps.Keys(release.Procfile)), " ")},
 		{"formation", formationText(release.Formation)},
 		{"port", strconv.Itoa(release.WebPort())},

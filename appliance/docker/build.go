@@ -131,6 +131,7 @@ func (e *Engine) send(ctx context.Context, root *os.Root, spec appliance.BuildSp
 	}
 	sent.Allow(filesync.NewFSSyncProvider(filesync.StaticDirSource{"context": files, "dockerfile": files}))
 	sent.Allow(secretsprovider.FromMap(spec.Secrets))
+	sent.Allow(&logins{of: spec.Logins})
 
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})

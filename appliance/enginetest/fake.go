@@ -41,10 +41,13 @@ type Fake struct {
 	Again chan struct{}
 
 	// mu guards what follows.
-	mu        sync.Mutex
-	images    map[appliance.Image]*fakeImage
-	pins      map[appliance.AppName]map[appliance.Image]*fakeImage
-	volumes   map[string]files // by app and name
+	mu      sync.Mutex
+	images  map[appliance.Image]*fakeImage
+	pins    map[appliance.AppName]map[appliance.Image]*fakeImage
+	volumes map[string]files // by app and name
+
+	registries map[string]*fakeRegistry // by server
+
 	processes []*fakeProcess
 	runs      []*fakeRun
 	detached  []*fakeDetached

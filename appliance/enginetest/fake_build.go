@@ -133,7 +133,7 @@ func (b *fakeBuild) from(rest string) error {
 		b.fake.mu.Lock()
 		defer b.fake.mu.Unlock()
 		var err error
-		if base, err = b.fake.image(appliance.Image(name)); err != nil {
+		if base, err = b.fake.fetch(appliance.Image(name), b.spec.Logins); err != nil {
 			return err
 		}
 	}

@@ -74,12 +74,20 @@ func (r *run) build(ctx context.Context, source *Source) (made built, err error)
 		if err != nil {
 			return err
 		}
+		logins, err := r.RegistryLogins(ctx, r.app)
+		if err != nil {
+			return err
+		}
+		shared, err := r.RegistryLogins(ctx, "")
+		if err != nil {
+			return err
+		}
 		r.made.Builder = b.Name()
 		r.progress.Step("Building %s with %s (%s) ...", r.app, b.Name(), reason)
 		start := time.Now()
 		result, err := b.Build(ctx, r.Engine, builder.Request{
 			App: r.app, Tag: r.tag(source.Commit), Source: dir, Commit: source.Commit, Previous: previous,
-			Env: env, Stack: stack, Kept: kept, Settings: settings, AppJSON: appJSON, Fence: limits.Fence, Out: r.progress, Step: r.progress.Step,
+			Env: env, Stack: stack, Kept: kept, Settings: settings, AppJSON: appJSON, Fence: limits.Fence, Logins: logins, SharedLogins: shared, Out: r.progress, Step: r.progress.Step,
 		})
 		if err != nil {
 			return limits.raise(ctx, err)

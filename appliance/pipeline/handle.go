@@ -69,6 +69,14 @@ func (e *handling) Build(ctx context.Context, spec appliance.BuildSpec) (image a
 	return e.engine.Build(ctx, spec)
 }
 
+func (e *handling) Login(ctx context.Context, login appliance.RegistryLogin) error {
+	return e.engine.Login(ctx, login)
+}
+
+func (e *handling) Push(ctx context.Context, spec appliance.PushSpec) (string, error) {
+	return e.engine.Push(ctx, spec)
+}
+
 func (e *handling) Import(ctx context.Context, tag appliance.Image, rootfs io.Reader) error {
 	return e.engine.Import(ctx, tag, rootfs)
 }

@@ -121,6 +121,9 @@ func (r *run) ship(ctx context.Context, push Push, reason string) error {
 	if err != nil {
 		return err
 	}
+	if release, err = r.publish(ctx, release); err != nil {
+		return err
+	}
 	if err := r.deploy(ctx, release); err != nil {
 		return err
 	}

@@ -46,6 +46,9 @@ func (p *Pipeline) StackOf(ctx context.Context, app appliance.AppName) (s builde
 // OwnStack returns the stack that the machine makes itself, whatever is set.
 func (p *Pipeline) OwnStack(ctx context.Context) (s builder.Stack, err error) {
 	s = p.Stack
+	if s.Logins, err = p.RegistryLogins(ctx, ""); err != nil {
+		return s, err
+	}
 	s.Edition, err = p.Store.Setting(ctx, StackEditionSetting)
 	return s, err
 }

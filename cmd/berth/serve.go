@@ -192,6 +192,7 @@ func (d *daemon) moveIn(ctx context.Context, lock *os.File) (in *inside, err err
 		command.DockerOptions(pipe),
 		command.Storage(pipe),
 		command.Networks(pipe),
+		command.Registry(pipe),
 		command.Builds(pipe),
 		command.Releases(pipe),
 		command.Resources(pipe),

@@ -11,7 +11,7 @@ const (
 	StageCleanup Stage = "cleanup" // make room: old images, ended processes
 	StageBuild   Stage = "build"   // source to image
 	StageRelease Stage = "release"
-	StagePush    Stage = "push"    // image to a registry, if that is wanted
+	StagePush    Stage = "push"   // image to a registry, if that is wanted
 	StageDeploy  Stage = "deploy" // release to running processes, and traffic to them
 )
 

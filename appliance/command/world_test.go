@@ -210,7 +210,7 @@ func args(c command.Command) []string {
 			"<process>": "web", "<ps-property>": "restart-policy",
 			"<archive-url>": "http://127.0.0.1:1/app.tar", "<docker-image>": "node:24", "<git-username>": "Camila", "<git-email>": "camila@example.com",
 			"<program>": "env", "<one-off>": "run.1", "<job>": "abc", "<cron-property>": "retention",
-			"<repository>": "https://127.0.0.1:1/app.git", "<git-ref>": "main", "<username>": "camila", "<password>": "hunter2",
+			"<server>": "registry.example.test", "<repository>": "https://127.0.0.1:1/app.git", "<git-ref>": "main", "<username>": "camila", "<password>": "hunter2",
 			"<door-property>": "hsts", "<header>": "X-Key", "<text>": "hunter2", "<error>": "503", "<ip>": "192.0.2.7",
 			"<source>": "/old", "<destination>": "/new", "<status>": "302", "<visitor>": "vera", "<auth-property>": "realm", "<maintenance-property>": "retry-after",
 			"<part>": "crt", "<log-property>": "max-size", "<drain-url>": "https://hunter2@127.0.0.1:1/", "<event-property>": "keep", "<phase>": "build", "<option=value>": "--build-arg=SECRET=hunter2",

@@ -144,8 +144,9 @@ type Engine interface {
 	// Networks lists the networks that apps share, by name.
 	Networks(ctx context.Context) ([]Network, error)
 
-	// Sweep removes what runs that began before a moment have left, for after
-	// our own end has interrupted them. It leaves alone what was detached.
+	// Sweep removes what runs that began before a moment, and pushes, have
+	// left, for after our own end has interrupted them. It leaves alone what
+	// was detached, and what is pushed now.
 	Sweep(ctx context.Context, before time.Time) error
 
 	// Destroy removes all there is of app: processes, images, volumes,

@@ -14,9 +14,10 @@ import (
 	"github.com/berthhq/berth/appliance"
 )
 
-// Sweep removes what runs that began before a moment have left.
+// Sweep removes what runs that began before a moment have left, and the names
+// that pushes have.
 func (e *Engine) Sweep(ctx context.Context, before time.Time) error {
-	return e.removeContainers(ctx, kindRun, "", before)
+	return errors.Join(e.removeContainers(ctx, kindRun, "", before), e.giveAllBack(ctx))
 }
 
 // Destroy removes all there is of app.
@@ -29,7 +30,9 @@ func (e *Engine) Destroy(ctx context.Context, app appliance.AppName) error {
 
 // Purge removes all there is of the instance, of every app and of the
 // appliance itself.
-func (e *Engine) Purge(ctx context.Context) error { return e.destroy(ctx, "") }
+func (e *Engine) Purge(ctx context.Context) error {
+	return errors.Join(e.giveAllBack(ctx), e.destroy(ctx, ""))
+}
 
 func (e *Engine) destroy(ctx context.Context, app appliance.AppName) error {
 	// In this order: each is held by those before it.

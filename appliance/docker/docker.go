@@ -38,6 +38,9 @@ type Engine struct {
 	// mu lets one goroutine at a time choose a subnet.
 	mu sync.Mutex
 
+	// borrowed has the names that images have while they are pushed.
+	borrowed sync.Map
+
 	// host is what Docker says of the machine, once it was asked for.
 	host atomic.Pointer[system.Info]
 

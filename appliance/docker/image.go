@@ -137,9 +137,10 @@ func (e *Engine) removeImages(ctx context.Context, app appliance.AppName, which 
 
 // A response is one of the messages in which Docker tells of long work.
 type response struct {
-	ID    string          `json:"id"`
-	Aux   json.RawMessage `json:"aux"`
-	Error string          `json:"error"`
+	ID     string          `json:"id"`
+	Status string          `json:"status"`
+	Aux    json.RawMessage `json:"aux"`
+	Error  string          `json:"error"`
 }
 
 // A refusal is the error that one of the messages holds.

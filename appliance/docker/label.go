@@ -24,8 +24,10 @@ const (
 	labelGeneration = "berth.generation"
 	labelPort       = "berth.port"
 	labelTurn       = "berth.turn"
-	labelImage      = "berth.image" // the name of what a pin keeps
+	labelImage      = "berth.image" // the name of what a pin keeps, or that is borrowed
 	labelOneOff     = "berth.oneoff"
+	labelBorrower   = "berth.borrower" // the id of the image that has borrowed a name
+	labelOwner      = "berth.owner"    // and of the one that had it before, if one had
 )
 
 // The kinds.
@@ -37,6 +39,7 @@ const (
 	kindImage    = "image"
 	kindNetwork  = "network"
 	kindVolume   = "volume"
+	kindBorrowed = "borrowed"       // an empty volume that says what name an image has borrowed
 	kindShared   = "shared-network" // that apps share
 )
 

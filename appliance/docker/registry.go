@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/registry"
 	"github.com/moby/buildkit/session/auth"
@@ -40,26 +39,11 @@ func (e *Engine) Login(ctx context.Context, login appliance.RegistryLogin) error
 // find it by that, and need no login.
 func (e *Engine) Push(ctx context.Context, spec appliance.PushSpec) (digest string, err error) {
 	doing := "push " + string(spec.As)
-	before, err := e.api(ctx).ImageInspect(ctx, string(spec.As))
-	if err != nil && !errdefs.IsNotFound(err) {
+	back, err := e.borrow(ctx, spec.Image, spec.As)
+	if err != nil {
 		return "", explain(doing, err)
 	}
-	if err := e.api(ctx).ImageTag(ctx, string(spec.Image), string(spec.As)); err != nil {
-		return "", explain(doing, err)
-	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTime)
-		defer cancel()
-		var back error
-		if before.ID != "" { // somebody's, who wants it back
-			back = e.api(ctx).ImageTag(ctx, before.ID, string(spec.As))
-		} else {
-			_, back = e.api(ctx).ImageRemove(ctx, string(spec.As), image.RemoveOptions{})
-		}
-		if !errdefs.IsNotFound(back) {
-			err = errors.Join(err, explain(doing, back))
-		}
-	}()
+	defer func() { err = errors.Join(err, explain(doing, back())) }()
 	header, err := registry.EncodeAuthConfig(authConfig(spec.Login))
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", doing, err)
@@ -70,6 +54,9 @@ func (e *Engine) Push(ctx context.Context, spec appliance.PushSpec) (digest stri
 	}
 	defer answer.Close()
 	err = readMessages(answer, func(m response) {
+		if spec.Out != nil && m.ID != "" && (m.Status == "Pushed" || m.Status == "Layer already exists") {
+			fmt.Fprintf(spec.Out, "%s: %s\n", m.ID, m.Status)
+		}
 		var aux struct{ Digest string }
 		if m.Aux != nil && json.Unmarshal(m.Aux, &aux) == nil && aux.Digest != "" {
 			digest = aux.Digest

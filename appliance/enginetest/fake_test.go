@@ -16,6 +16,14 @@ func TestFakeIsAnEngine(t *testing.T) {
 	enginetest.Test(t, newFake(t), "program")
 }
 
+func TestAFakeKeepsThePromisesAboutRegistries(t *testing.T) {
+	f := newFake(t)
+	login := appliance.RegistryLogin{Server: "registry.example.test", User: "acme", Password: "hunter2"}
+	f.AddRegistry(login)
+
+	enginetest.TestRegistry(t, f, "program", login)
+}
+
 func TestAFakeTellsWhatWasAskedOfIt(t *testing.T) {
 	f := newFake(t)
 	started := start(t, f, appliance.ProcessSpec{App: "blog", Type: "web", Release: 2, Image: "program", Replicas: 2})

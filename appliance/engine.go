@@ -89,6 +89,10 @@ type Engine interface {
 	// also what has ended and was not removed.
 	Processes(ctx context.Context, app AppName) ([]Process, error)
 
+	// Details returns what the engine itself knows of a process, as JSON, or
+	// ErrNotFound. Of the environment it has the names and no values.
+	Details(ctx context.Context, id string) ([]byte, error)
+
 	// Usage tells what the processes that run of app take, or those of every
 	// app when app is "".
 	Usage(ctx context.Context, app AppName) ([]Usage, error)

@@ -70,7 +70,11 @@ type Settings struct {
 	Buildpacks   []string // in their order, as somebody wrote them
 	BuilderImage string   // for Cloud Native Buildpacks
 	Options      []string // docker-options of the build phase
-	BuildpackURL string   // what the config says in BUILDPACK_URL
+	// Start is what starts the processes of a Dockerfile or an image without a
+	// Procfile, by type.
+	Start appliance.Procfile
+
+	BuildpackURL string // what the config says in BUILDPACK_URL
 }
 
 // A Result is what came of a build.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -63,6 +64,7 @@ func (Dockerfile) Build(ctx context.Context, e appliance.Engine, req Request) (R
 		// The image's own command is its web process: an empty command says
 		// that there is none to put in its place.
 		procfile["web"] = ""
+		maps.Copy(procfile, req.Settings.Start)
 	}
 	if compose, ok := findCompose(source.FS()); ok && req.Settings.Selected == "" {
 		fmt.Fprintf(req.Out, "%s is not used: the Dockerfile goes first; to run its services: builder:set %s selected compose\n", compose, req.App)

@@ -51,6 +51,10 @@ type Command struct {
 	// can be about. Of each app it shows what the actor may see.
 	Bare bool
 
+	// Every is set for a command that can be told --all instead of an app: it
+	// is run for each app that the actor may run it for.
+	Every *Every
+
 	// Hidden is set for a command that programs ask for, not people: help does
 	// not list it.
 	Hidden bool
@@ -62,6 +66,10 @@ type Command struct {
 	// Secret is set for a command whose arguments after the first are secrets.
 	// The audit trail does not have them.
 	Secret bool
+
+	// Shown are the properties of which the audit trail has the values although
+	// the command is Secret.
+	Shown []string
 
 	// Runs is set for a command whose arguments after the app are somebody
 	// else's command line. Of that the audit trail has the first word: the

@@ -65,6 +65,11 @@ func (c Command) parse(session *Session, args []string) (*Call, error) {
 	} else if err != nil {
 		return nil, c.usage(": " + err.Error())
 	}
+	if c.Every != nil {
+		if n, _ := flags.GetInt("parallel"); n < -1 || n == 0 {
+			return nil, c.usage(": --parallel is a number from 1 on, or -1")
+		}
+	}
 	call := &Call{Session: session, Args: flags.Args(), Flags: flags, group: c.group(), property: property}
 	if call.Global = c.Global && call.Bool("global"); call.Global {
 		call.Args = append([]string{""}, call.Args...)
@@ -108,6 +113,10 @@ func (c Command) flags() *pflag.FlagSet {
 	}
 	if c.Global {
 		flags.Bool("global", false, "of the whole machine, instead of an app")
+	}
+	if c.Every != nil {
+		flags.Bool("all", false, "every app that you may do it with, instead of one")
+		flags.Int("parallel", 1, "with --all, how many apps at the same time; -1 for as many as there are CPUs")
 	}
 	// What every command takes is not told with each.
 	for name, usage := range map[string]string{"quiet": "without headings", "trace": "as Dokku has it; it changes nothing"} {

@@ -3,7 +3,11 @@ package command
 import (
 	"context"
 	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/berthhq/berth/appliance"
 	"github.com/berthhq/berth/appliance/pipeline"
@@ -59,11 +63,21 @@ func (s ps) report(ctx context.Context, c *Call) error {
 			report = append(report, [2]string{"computed-" + name, value})
 		}
 	}
+	commands, err := s.StartCommands(ctx, c.App)
+	if err != nil {
+		return err
+	}
+	report = append(report, [2]string{pipeline.StartCommandSetting, commands[pipeline.Web]})
+	for _, typ := range slices.Sorted(maps.Keys(commands)) {
+		if typ != pipeline.Web {
+			report = append(report, [2]string{pipeline.StartCommandSetting + "-" + typ, commands[typ]})
+		}
+	}
 	return c.Report(string(c.App)+" ps information", append(report, states...))
 }
 
 // psProperties are what ps:set sets.
-var psProperties = []string{pipeline.RestartPolicySetting, pipeline.StopTimeoutSetting}
+var psProperties = []string{pipeline.RestartPolicySetting, pipeline.StopTimeoutSetting, pipeline.ProcfileSetting}
 
 func (s ps) set(ctx context.Context, c *Call) error {
 	property, value := c.Args[1], ""
@@ -71,7 +85,27 @@ func (s ps) set(ctx context.Context, c *Call) error {
 		value = c.Args[2]
 	}
 	var err error
+	if property == "dockerfile-start-cmd" { // Dokku has both
+		property = pipeline.StartCommandSetting
+	}
+	if c.Flags.Changed("process-type") && property != pipeline.StartCommandSetting {
+		return fmt.Errorf("%w: --process-type is of %s", ErrUsage, pipeline.StartCommandSetting)
+	}
 	switch property {
+	case pipeline.ProcfileSetting:
+		if value != "" && (!filepath.IsLocal(value) || len(value) > 500 || strings.ContainsAny(value, "\x00\r\n")) {
+			return appliance.WithHint(fmt.Errorf("%w procfile-path %.80q", appliance.ErrInvalid, value), "name a file of the repository, as in deploy/Procfile")
+		}
+		err = s.Store.SetApp(ctx, c.App, property, value)
+	case pipeline.StartCommandSetting:
+		typ, _ := c.Flags.GetString("process-type")
+		if !processType.MatchString(typ) || typ == pipeline.Release {
+			return fmt.Errorf("%w process type %.60q", appliance.ErrInvalid, typ)
+		}
+		if len(value) > 4096 || strings.ContainsAny(value, "\x00\r\n") {
+			return fmt.Errorf("%w start command: give one line of at most 4096 bytes", appliance.ErrInvalid)
+		}
+		err = s.SetStartCommand(ctx, c.App, typ, value)
 	case pipeline.RestartPolicySetting:
 		err = s.SetRestartPolicy(ctx, c.App, value)
 	case pipeline.StopTimeoutSetting:
@@ -80,7 +114,7 @@ func (s ps) set(ctx context.Context, c *Call) error {
 		}
 		err = s.Store.SetApp(ctx, c.App, property, value)
 	default:
-		return unknownProperty(property, psProperties...)
+		return unknownProperty(property, append(psProperties, pipeline.StartCommandSetting)...)
 	}
 	if err != nil {
 		return err

@@ -69,6 +69,9 @@ func (s *Set) execute(ctx context.Context, session *Session, flags, args []strin
 	if c.isOfEvery(args) {
 		return s.ofEvery(ctx, c, session, args)
 	}
+	if c.isOfAll(args) {
+		return s.ofAll(ctx, c, session, args)
+	}
 	start := time.Now()
 	call, err := s.admit(ctx, c, session, args)
 	if errors.Is(err, pflag.ErrHelp) {
@@ -174,7 +177,7 @@ func (s *Set) record(ctx context.Context, c Command, actor appliance.Actor, args
 		switch {
 		case wantsApp && e.App == "" && isApp:
 			e.App = name
-		case wantsPairs && !isPair && c.flag(arg) == "", noKey && isPair, c.Secret && (len(detail) > 0 || strings.Contains(arg, "://")) && c.flag(arg) == "":
+		case wantsPairs && !isPair && c.flag(arg) == "", noKey && isPair, c.Secret && (len(detail) > 0 && !slices.Contains(c.Shown, detail[0]) || strings.Contains(arg, "://")) && c.flag(arg) == "":
 			detail = append(detail, "…")
 		case slices.Contains(surplus, arg):
 			detail = append(detail, "…")

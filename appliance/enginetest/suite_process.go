@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -386,6 +387,26 @@ var processPromises = []promise{
 		}
 		if got := w.process(unchecked.ID).Health; got != appliance.NoHealth {
 			w.Errorf("health without a check = %q, want none", got)
+		}
+	}},
+
+	{"Details has the names of the environment and no values", func(w *world) {
+		p := w.start(appliance.ProcessSpec{Port: 8080, Env: []string{"SECRET=hunter2=x"}})[0]
+
+		text, err := w.e.Details(w.Context(), p.ID)
+
+		var got struct {
+			ID     string `json:"Id"`
+			Config struct{ Env []string }
+		}
+		if err != nil || json.Unmarshal(text, &got) != nil || got.ID != p.ID || !slices.Contains(got.Config.Env, "SECRET") {
+			w.Errorf("details = %s, %v, want those of %s with the name SECRET", text, err, p.ID)
+		}
+		if strings.Contains(string(text), "hunter2") {
+			w.Errorf("details have the value: %s", text)
+		}
+		if _, err := w.e.Details(w.Context(), "none"); !errors.Is(err, appliance.ErrNotFound) {
+			w.Errorf("details of what is not there: %v, want ErrNotFound", err)
 		}
 	}},
 

@@ -49,6 +49,9 @@ func (r *run) build(ctx context.Context, source *Source) (made built, err error)
 			return err
 		}
 		defer root.Close()
+		if err := r.placeProcfile(ctx, root); err != nil {
+			return err
+		}
 		appJSON, err := r.readAppJSON(ctx, root.FS())
 		if err != nil {
 			return err

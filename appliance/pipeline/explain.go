@@ -57,6 +57,9 @@ func (r *run) explainSource(ctx context.Context, source *Source, plan *Plan) err
 		return err
 	}
 	defer root.Close()
+	if err := r.placeProcfile(ctx, root); err != nil {
+		return err
+	}
 	appJSON, err := builder.ReadAppJSON(root.FS(), ".")
 	if err != nil {
 		return err

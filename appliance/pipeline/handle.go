@@ -181,6 +181,10 @@ func (e *handling) Usage(ctx context.Context, app appliance.AppName) ([]applianc
 	return list, nil
 }
 
+func (e *handling) Details(ctx context.Context, id string) ([]byte, error) {
+	return e.engine.Details(ctx, id)
+}
+
 func (e *handling) Logs(ctx context.Context, id string, opts appliance.LogOptions, w io.Writer) error {
 	return e.engine.Logs(ctx, id, opts, w)
 }

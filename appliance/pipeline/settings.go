@@ -41,6 +41,9 @@ func (r *run) buildSettings(ctx context.Context) (s builder.Settings, err error)
 			return s, err
 		}
 	}
+	if s.Start, err = r.StartCommands(ctx, r.app); err != nil {
+		return s, err
+	}
 	env, err := r.config(ctx)
 	s.BuildpackURL = env["BUILDPACK_URL"]
 	return s, err

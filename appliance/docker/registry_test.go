@@ -1,6 +1,7 @@
 package docker_test
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +20,7 @@ import (
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/volume"
+	"github.com/docker/docker/client"
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/berthhq/berth/appliance"
@@ -182,8 +184,8 @@ func TestWhatIsMadeWithALoginHasNothingOfIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, imageJSON, err := raw.ImageInspectWithRaw(t.Context(), string(tag))
-	if err != nil {
+	var imageJSON bytes.Buffer
+	if _, err := raw.ImageInspect(t.Context(), string(tag), client.ImageInspectWithRawResponse(&imageJSON)); err != nil {
 		t.Fatal(err)
 	}
 	_, containerJSON, err := raw.ContainerInspectWithRaw(t.Context(), p[0].ID, false)
@@ -194,7 +196,7 @@ func TestWhatIsMadeWithALoginHasNothingOfIt(t *testing.T) {
 	if !strings.Contains(out.String(), ": Pushed\n") || !strings.Contains(out.String(), "RUN") {
 		t.Errorf("output = %q, want what was pushed and built", out.String())
 	}
-	for what, text := range map[string]string{"output": out.String(), "image": string(imageJSON), "container": string(containerJSON)} {
+	for what, text := range map[string]string{"output": out.String(), "image": imageJSON.String(), "container": string(containerJSON)} {
 		if strings.Contains(text, r.login.Password) {
 			t.Errorf("%s = %s, want no password", what, text)
 		}

@@ -33,13 +33,8 @@ const atOnce = 8
 // Keep has Docker restart the processes by itself from now on.
 func (e *Engine) Keep(ctx context.Context, restart appliance.Restart, ids ...string) error {
 	return e.each(ids, func(id string) error {
-		if _, err := e.inspect(ctx, id); err != nil {
+		if err := e.setPolicy(ctx, id, restart); err != nil {
 			return err
-		}
-		policy := container.RestartPolicy{Name: policies[restart]}
-		_, err := e.api(ctx).ContainerUpdate(ctx, id, container.UpdateConfig{RestartPolicy: policy})
-		if err != nil {
-			return explain("keep container "+short(id), err)
 		}
 		c, err := e.inspect(ctx, id)
 		if err != nil {
@@ -52,6 +47,35 @@ func (e *Engine) Keep(ctx context.Context, restart appliance.Restart, ids ...str
 		// ended before is started here. Starting one that runs is no error.
 		return explain("keep container "+short(id), e.api(ctx).ContainerStart(ctx, id, container.StartOptions{}))
 	})
+}
+
+// policyTries is how often a process may end just when it is given its policy.
+const policyTries = 5
+
+// setPolicy gives a container its restart policy. Docker also updates what runs
+// in it, which fails for a process that ends meanwhile, and leaves the policy
+// as it was.
+func (e *Engine) setPolicy(ctx context.Context, id string, restart appliance.Restart) error {
+	change := container.UpdateConfig{RestartPolicy: container.RestartPolicy{Name: policies[restart]}}
+	for try := 1; ; try++ {
+		before, err := e.inspect(ctx, id)
+		if err != nil {
+			return err
+		}
+		_, failed := e.api(ctx).ContainerUpdate(ctx, id, change)
+		if failed == nil {
+			return nil
+		}
+		after, err := e.inspect(ctx, id)
+		if err != nil {
+			return err
+		}
+		stayed := before.State == nil || after.State == nil ||
+			after.State.Running && after.State.StartedAt == before.State.StartedAt
+		if stayed || try == policyTries {
+			return explain("keep container "+short(id), failed)
+		}
+	}
 }
 
 // GiveUp has Docker restart the processes no more.

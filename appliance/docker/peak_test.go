@@ -56,6 +56,8 @@ func TestThePeakIsThatOfTheLastLife(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Docker cannot update what is just ending.
+	await.That(t, "it has ended", func() bool { return !onlyProcess(t, e, "blog").Running })
 	if err := e.Keep(t.Context(), appliance.Always, started[0].ID); err != nil {
 		t.Fatal(err)
 	}

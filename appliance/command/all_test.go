@@ -79,12 +79,12 @@ func TestAllGathersWhatFails(t *testing.T) {
 	w.deploy("api", "")
 	w.deploy("blog", "")
 	var failed atomic.Bool
-	w.engine.Fail = func(call string) error {
+	w.engine.Refuse(func(call string) error {
 		if call == "Start" && failed.CompareAndSwap(false, true) { // api, the first by name
 			return errors.New("engine is away")
 		}
 		return nil
-	}
+	})
 
 	r := w.run(ada, "ps:restart", "--all")
 
@@ -105,12 +105,12 @@ func TestAllBeginsNoMoreForWhoeverHasHungUp(t *testing.T) {
 	w.deploy("blog", "")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	w.engine.Fail = func(call string) error {
+	w.engine.Refuse(func(call string) error {
 		if call == "Start" {
 			cancel()
 		}
 		return nil
-	}
+	})
 
 	var out bytes.Buffer
 	err := w.Execute(ctx, &command.Session{Actor: ada, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &out}, []string{"ps:restart", "--all"})
@@ -135,7 +135,7 @@ func TestParallelIsHowManyAtTheSameTime(t *testing.T) {
 		var mu sync.Mutex
 		before, begun, peak := w.restarts(), 0, 0
 		both := make(chan struct{})
-		w.engine.Fail = func(call string) error {
+		w.engine.Refuse(func(call string) error {
 			if call != "Start" {
 				return nil
 			}
@@ -148,12 +148,12 @@ func TestParallelIsHowManyAtTheSameTime(t *testing.T) {
 			mu.Unlock()
 			<-both // as many as may are here
 			return nil
-		}
+		})
 		if r := w.run(ada, "ps:restart", "--all", "--parallel", parallel); r.err != nil || peak != most {
 			t.Errorf("--parallel %s: %v, %d at the same time", parallel, r.err, peak)
 		}
 	}
-	w.engine.Fail = nil
+	w.engine.Refuse(nil)
 	if r := w.run(ada, "ps:restart", "--all", "--parallel", "-1"); r.err != nil {
 		t.Errorf("as many as there are CPUs: %v", r.err)
 	}

@@ -513,11 +513,11 @@ func TestSettingsTakeWhatMakesSense(t *testing.T) {
 func TestStackStaysWhenAnImportFails(t *testing.T) {
 	w := newWorld(t)
 	w.Wait() // nothing else asks the engine
-	w.engine.Fail = func(string) error { return io.ErrUnexpectedEOF }
+	w.engine.Refuse(func(string) error { return io.ErrUnexpectedEOF })
 	w.ok("stack:set", "--global", "heroku/heroku:24-build")
 
 	r := w.runWith("no tar", ada, "stack:import")
-	w.engine.Fail = nil
+	w.engine.Refuse(nil)
 
 	if set := w.ok("stack:report"); r.err == nil || set != "base: heroku/heroku:24-build\n" {
 		t.Errorf("import: %v, then %q, want what was set", r.err, set)

@@ -133,16 +133,16 @@ func TestReportHasWhatOneMayAskFor(t *testing.T) {
 // What cannot be told leaves the rest alone.
 func TestReportGoesOnAfterOneThatCannotBeMade(t *testing.T) {
 	w := newWorld(t)
-	w.engine.Fail = func(call string) error {
+	w.engine.Refuse(func(call string) error {
 		if call == "Processes" {
 			return errors.New("engine is away")
 		}
 		return nil
-	}
+	})
 
 	text, rows := w.ok("report", "blog"), w.reports(ada, "blog")
 
-	w.engine.Fail = nil
+	w.engine.Refuse(nil)
 	if !strings.Contains(text, "=====> blog ps\n !     engine is away\n") || !strings.Contains(text, "=====> blog storage") {
 		t.Errorf("report blog:\n%s", text)
 	}

@@ -75,6 +75,12 @@ func (e *Engine) abandon(ctx context.Context, id string, wait time.Duration) err
 	tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTime+wait)
 	defer cancel()
 	now, err := e.api(ctx).ContainerExecInspect(tidy, id)
+	// Docker learns the number after the command has begun, and may have
+	// passed on by then what it printed.
+	for err == nil && now.Running && now.Pid == 0 && tidy.Err() == nil {
+		time.Sleep(5 * time.Millisecond)
+		now, err = e.api(ctx).ContainerExecInspect(tidy, id)
+	}
 	if err != nil || !now.Running || now.Pid == 0 {
 		return context.Cause(ctx)
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/berthhq/berth/appliance"
@@ -26,8 +27,11 @@ type Fake struct {
 	// test program does.
 	Addr string
 
-	// Fail, if set, may refuse a call by name: "Build", "Start".
+	// Fail, if set before the engine is used, may refuse a call by name:
+	// "Build", "Start". Refuse sets it later.
 	Fail func(call string) error
+
+	refuse atomic.Pointer[func(call string) error]
 
 	// Program, if set, says how a run ends, instead of the test program.
 	// Committing is still done here.
@@ -76,10 +80,23 @@ func (f *Fake) call(name, of string) error {
 	f.mu.Lock()
 	f.calls = append(f.calls, strings.TrimSpace(name+" "+of))
 	f.mu.Unlock()
-	if f.Fail == nil {
+	return f.refused(name)
+}
+
+// Refuse sets what may refuse a call from now on, in place of Fail; nil refuses
+// none.
+func (f *Fake) Refuse(how func(call string) error) { f.refuse.Store(&how) }
+
+// refused returns the error that the test wants of a call.
+func (f *Fake) refused(name string) error {
+	how := f.Fail
+	if later := f.refuse.Load(); later != nil {
+		how = *later
+	}
+	if how == nil {
 		return nil
 	}
-	return f.Fail(name)
+	return how(name)
 }
 
 // Calls returns the calls that were made of Build, Import, Run, Detach, Start,
@@ -243,10 +260,8 @@ func (f *Fake) endRuns(which func(*fakeRun) bool) {
 
 // Processes lists what there is of app, or of every app.
 func (f *Fake) Processes(ctx context.Context, app appliance.AppName) ([]appliance.Process, error) {
-	if f.Fail != nil {
-		if err := f.Fail("Processes"); err != nil {
-			return nil, err
-		}
+	if err := f.refused("Processes"); err != nil {
+		return nil, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -83,10 +83,8 @@ func (d *fakeDetached) end(grace time.Duration) {
 
 // Runs lists what Detach has started.
 func (f *Fake) Runs(ctx context.Context, app appliance.AppName) (found []appliance.Run, err error) {
-	if f.Fail != nil {
-		if err := f.Fail("Runs"); err != nil {
-			return nil, err
-		}
+	if err := f.refused("Runs"); err != nil {
+		return nil, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

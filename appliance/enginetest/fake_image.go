@@ -67,10 +67,8 @@ func (f *Fake) image(name appliance.Image) (*fakeImage, error) {
 
 // Inspect tells what an image is.
 func (f *Fake) Inspect(ctx context.Context, name appliance.Image) (appliance.ImageInfo, error) {
-	if f.Fail != nil {
-		if err := f.Fail("Inspect"); err != nil {
-			return appliance.ImageInfo{}, err
-		}
+	if err := f.refused("Inspect"); err != nil {
+		return appliance.ImageInfo{}, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -10,10 +10,8 @@ import (
 
 // Pin keeps these images of app, and none of those that it kept before.
 func (f *Fake) Pin(ctx context.Context, app appliance.AppName, images ...appliance.Image) error {
-	if f.Fail != nil {
-		if err := f.Fail("Pin"); err != nil {
-			return err
-		}
+	if err := f.refused("Pin"); err != nil {
+		return err
 	}
 	if app == "" {
 		return errors.New("pin: no app given")

@@ -27,10 +27,8 @@ func (w *fakeWatcher) tell(app appliance.AppName) {
 
 // Watch calls changed with the app of every process that starts or ends.
 func (f *Fake) Watch(ctx context.Context, changed func(appliance.AppName)) error {
-	if f.Fail != nil {
-		if err := f.Fail("Watch"); err != nil {
-			return err
-		}
+	if err := f.refused("Watch"); err != nil {
+		return err
 	}
 	w := &fakeWatcher{changed: changed}
 	f.mu.Lock()

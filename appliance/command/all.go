@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/berthhq/berth/appliance"
@@ -39,6 +40,18 @@ func (c Command) isOfAll(args []string) bool {
 	return all || c.Every.Alone && flags.NArg() == 0 && !named
 }
 
+// parallel returns how many apps the command is to be run for at the same time.
+func (c Command) parallel(flags *pflag.FlagSet) (int, error) {
+	switch n, _ := flags.GetInt("parallel"); {
+	case n == -1:
+		return runtime.NumCPU(), nil
+	case n < 1:
+		return 0, c.usage(": --parallel is a number from 1 on, or -1")
+	default:
+		return n, nil
+	}
+}
+
 // ofAll runs a command for each app, through the gate. What fails for one app
 // is told when it was tried for all.
 func (s *Set) ofAll(ctx context.Context, c Command, session *Session, args []string) error {
@@ -52,12 +65,9 @@ func (s *Set) ofAll(ctx context.Context, c Command, session *Session, args []str
 	if _, named := c.appFlag(flags); named || flags.NArg() > 0 {
 		return c.usage(": --all stands for the app, and for all of it")
 	}
-	parallel, _ := flags.GetInt("parallel")
-	if parallel < -1 || parallel == 0 {
-		return c.usage(": --parallel is a number from 1 on, or -1")
-	}
-	if parallel == -1 {
-		parallel = runtime.NumCPU()
+	parallel, err := c.parallel(flags)
+	if err != nil {
+		return err
 	}
 	quiet, _ := flags.GetBool("quiet")
 	apps, err := s.store.Apps(ctx)

@@ -66,8 +66,8 @@ func (c Command) parse(session *Session, args []string) (*Call, error) {
 		return nil, c.usage(": " + err.Error())
 	}
 	if c.Every != nil {
-		if n, _ := flags.GetInt("parallel"); n < -1 || n == 0 {
-			return nil, c.usage(": --parallel is a number from 1 on, or -1")
+		if _, err := c.parallel(flags); err != nil {
+			return nil, err
 		}
 	}
 	call := &Call{Session: session, Args: flags.Args(), Flags: flags, group: c.group(), property: property}

@@ -27,10 +27,6 @@ type Fake struct {
 	// test program does.
 	Addr string
 
-	// Fail, if set before the engine is used, may refuse a call by name:
-	// "Build", "Start". Refuse sets it later.
-	Fail func(call string) error
-
 	refuse atomic.Pointer[func(call string) error]
 
 	// Program, if set, says how a run ends, instead of the test program.
@@ -83,20 +79,17 @@ func (f *Fake) call(name, of string) error {
 	return f.refused(name)
 }
 
-// Refuse sets what may refuse a call from now on, in place of Fail; nil refuses
-// none.
+// Refuse sets what may refuse a call from now on, by name: "Build", "Start"; nil
+// refuses none.
 func (f *Fake) Refuse(how func(call string) error) { f.refuse.Store(&how) }
 
 // refused returns the error that the test wants of a call.
 func (f *Fake) refused(name string) error {
-	how := f.Fail
-	if later := f.refuse.Load(); later != nil {
-		how = *later
-	}
-	if how == nil {
+	how := f.refuse.Load()
+	if how == nil || *how == nil {
 		return nil
 	}
-	return how(name)
+	return (*how)(name)
 }
 
 // Calls returns the calls that were made of Build, Import, Run, Detach, Start,

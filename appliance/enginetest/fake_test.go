@@ -45,12 +45,12 @@ func TestAFakeTellsWhatWasAskedOfIt(t *testing.T) {
 func TestAFakeFailsWhenItIsToldTo(t *testing.T) {
 	f := newFake(t)
 	sorry := errors.New("sorry")
-	f.Fail = func(call string) error {
+	f.Refuse(func(call string) error {
 		if call == "Start" {
 			return sorry
 		}
 		return nil
-	}
+	})
 
 	_, err := f.Start(t.Context(), appliance.ProcessSpec{App: "blog", Type: "web", Image: "program", Replicas: 1})
 

@@ -64,12 +64,12 @@ func newWorld(t *testing.T, change ...func(*gateway.Gateway)) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), engine: new(enginetest.Fake)}
 	w.socket = filepath.Join(w.dir, "s")
-	w.engine.Fail = func(call string) error {
+	w.engine.Refuse(func(call string) error {
 		if fail := w.fail.Load(); fail != nil {
 			return (*fail)(call)
 		}
 		return nil
-	}
+	})
 	t.Cleanup(w.engine.Close)
 	store := dbtest.Open(t, w.path("berth.db"))
 	routes := router.New(nil)

@@ -43,12 +43,12 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), engine: new(enginetest.Fake)}
-	w.engine.Fail = func(call string) error {
+	w.engine.Refuse(func(call string) error {
 		if fail := w.fail.Load(); fail != nil {
 			return (*fail)(call)
 		}
 		return nil
-	}
+	})
 	t.Cleanup(w.engine.Close)
 	w.boot()
 	w.must(w.Create(t.Context(), "blog", false))

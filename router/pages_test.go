@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -100,20 +101,11 @@ func TestAPageHasNoBodyForHEAD(t *testing.T) {
 // hangs up.
 func speaks(t *testing.T, answer string) string {
 	t.Helper()
-	l := listen(t)
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = http.ReadRequest(bufio.NewReader(conn))
-			io.WriteString(conn, answer)
-			conn.Close()
-		}
-	}()
-	return l.Addr().String()
+	return accepts(t, func(conn net.Conn) {
+		_, _ = http.ReadRequest(bufio.NewReader(conn))
+		io.WriteString(conn, answer)
+		conn.Close()
+	})
 }
 
 func TestEachWayToFailHasItsCode(t *testing.T) {

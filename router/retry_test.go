@@ -273,38 +273,29 @@ func TestOnlyAnHTTP2RequestThatWasNotBegunIsSentAgain(t *testing.T) {
 // fickle is an app that speaks HTTP/2 frame by frame, in pieces.
 func fickle(t *testing.T, piece int, answer func(f *h2.Framer, id uint32, path string) error) string {
 	t.Helper()
-	l := listen(t)
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				io.ReadFull(conn, make([]byte, len(h2.ClientPreface)))
-				f := h2.NewFramer(pieces{conn, piece}, conn)
-				f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
-				err := f.WriteSettings()
-				for err == nil {
-					var frame h2.Frame
-					if frame, err = f.ReadFrame(); err != nil {
-						return
-					}
-					switch frame := frame.(type) {
-					case *h2.SettingsFrame:
-						if !frame.IsAck() {
-							err = f.WriteSettingsAck()
-						}
-					case *h2.MetaHeadersFrame:
-						err = answer(f, frame.StreamID, frame.PseudoValue("path"))
-					}
+	return accepts(t, func(conn net.Conn) {
+		go func() {
+			defer conn.Close()
+			io.ReadFull(conn, make([]byte, len(h2.ClientPreface)))
+			f := h2.NewFramer(pieces{conn, piece}, conn)
+			f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+			err := f.WriteSettings()
+			for err == nil {
+				var frame h2.Frame
+				if frame, err = f.ReadFrame(); err != nil {
+					return
 				}
-			}()
-		}
-	}()
-	return l.Addr().String()
+				switch frame := frame.(type) {
+				case *h2.SettingsFrame:
+					if !frame.IsAck() {
+						err = f.WriteSettingsAck()
+					}
+				case *h2.MetaHeadersFrame:
+					err = answer(f, frame.StreamID, frame.PseudoValue("path"))
+				}
+			}
+		}()
+	})
 }
 
 // pieces writes at most size bytes at a time.

@@ -49,7 +49,12 @@ func (t *tally) look() {
 	}
 	t.peak = max(t.peak, now)
 	if t.most == nil {
-		return
+		// It may have come after the other one; version 2 has it since Linux 5.19.
+		_, most := t.group.memoryFiles()
+		if t.most, err = os.Open(most); err != nil {
+			t.most = nil
+			return
+		}
 	}
 	if most, err := readNumber(t.most); err == nil {
 		t.peak, t.whole = max(t.peak, most), t.whole || out
@@ -58,15 +63,12 @@ func (t *tally) look() {
 
 // begin tells whether the container has begun to run.
 func (t *tally) begin() bool {
-	usage, most := t.group.memoryFiles()
+	usage, _ := t.group.memoryFiles()
 	f, err := os.Open(usage)
 	if err != nil {
 		return false
 	}
 	t.usage, t.peak, t.whole = f, 0, false
-	if t.most, err = os.Open(most); err != nil {
-		t.most = nil // version 2 has it since Linux 5.19
-	}
 	delete(t.group.written, t.group.file("memory", "cgroup.event_control")) // that was another life's
 	t.wake = t.group.wakeOfMemory()
 	return true

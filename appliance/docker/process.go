@@ -66,16 +66,41 @@ func (e *Engine) setPolicy(ctx context.Context, id string, restart appliance.Res
 		if failed == nil {
 			return nil
 		}
-		after, err := e.inspect(ctx, id)
+		stayed, err := e.staysAsItWas(ctx, before)
 		if err != nil {
 			return err
 		}
-		stayed := before.State == nil || after.State == nil ||
-			after.State.Running && after.State.StartedAt == before.State.StartedAt
 		if stayed || try == policyTries {
 			return explain("keep container "+short(id), failed)
 		}
 	}
+}
+
+// noticeTime is how long it may take Docker to notice that a process has ended.
+const noticeTime = 2 * time.Second
+
+// staysAsItWas tells whether a container is in the life, or in the end, that it
+// was in before, also when Docker has had the time to notice otherwise.
+func (e *Engine) staysAsItWas(ctx context.Context, before container.InspectResponse) (bool, error) {
+	same := func() (bool, error) {
+		now, err := e.inspect(ctx, before.ID)
+		if err != nil {
+			return false, err
+		}
+		return before.State == nil || now.State == nil ||
+			now.State.Running == before.State.Running && now.State.StartedAt == before.State.StartedAt, nil
+	}
+	if stayed, err := same(); !stayed || err != nil {
+		return stayed, err
+	}
+	noticed, cancel := context.WithTimeout(ctx, noticeTime)
+	defer cancel()
+	ended, failed := e.api(ctx).ContainerWait(noticed, before.ID, container.WaitConditionNextExit)
+	select {
+	case <-ended:
+	case <-failed:
+	}
+	return same()
 }
 
 // GiveUp has Docker restart the processes no more.

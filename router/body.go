@@ -33,6 +33,7 @@ const lastWait = 50 * time.Millisecond
 // begin sends the body on l. It is called once, when there is a connection.
 func (u *upload) begin(l *link) {
 	u.done = make(chan struct{})
+	u.x.sending()
 	go func() {
 		defer close(u.done)
 		u.whole = u.copy(l)
@@ -55,6 +56,7 @@ func (u *upload) copy(l *link) bool {
 		n, err := req.Body.Read(b[room : len(b)-2])
 		u.x.in.Add(int64(n))
 		u.x.moved.Add(1)
+		u.x.turn.Store(targetsTurn)
 		piece := b[room : room+n]
 		if chunked && n > 0 {
 			size := strconv.AppendInt(head[:0], int64(n), 16)
@@ -75,6 +77,7 @@ func (u *upload) copy(l *link) bool {
 			u.broken(err)
 			return false
 		}
+		u.x.turn.Store(visitorsTurn)
 		buf.fit(n)
 	}
 }

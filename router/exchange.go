@@ -21,6 +21,10 @@ var (
 	// errLate says that the target, or the visitor, has been silent for
 	// longer than the policy has it.
 	errLate = errors.New("nothing has come for too long")
+
+	// errSilent says that it is the visitor alone who has been: in the middle
+	// of an upload.
+	errSilent = errors.New("the visitor has sent nothing of the body for too long")
 )
 
 // An exchange is one request and its answer, from joining a generation to
@@ -51,6 +55,7 @@ type exchange struct {
 	clock      *time.Timer        // ticks while a slow exchange goes on
 
 	asked    atomic.Int64 // when the request's body had been sent, in Unix nanoseconds; 0 while it is being sent
+	turn     atomic.Int32 // whose it is while the body is being sent
 	answered atomic.Bool  // the answer's head is there
 	moved    atomic.Int64 // pieces of bodies that have gone by
 

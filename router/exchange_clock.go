@@ -1,6 +1,36 @@
 package router
 
-import "time"
+import (
+	"net/http"
+	"time"
+)
+
+// Whose turn it is while a request's body is being sent.
+const (
+	nobodysTurn  int32 = iota // it is not on its way: a target is looked for
+	visitorsTurn              // the next piece has not come
+	targetsTurn               // the next piece has not been taken
+	decidersTurn              // the target has to say first whether it wants the body
+)
+
+// sending notes that the target has the request's head, and that the body is
+// to follow.
+func (x *exchange) sending() {
+	turn := visitorsTurn
+	if x.req.Header["Expect"] != nil {
+		turn = decidersTurn
+	}
+	x.turn.Store(turn)
+	x.moved.Add(1)
+}
+
+// wanted notes an interim answer, which may be that the target wants the body.
+func (x *exchange) wanted(status int) {
+	if status == http.StatusContinue {
+		x.moved.Add(1)
+		x.turn.CompareAndSwap(decidersTurn, visitorsTurn)
+	}
+}
 
 // late is called when the exchange has taken a while. Only from then on is
 // anything measured: most exchanges are over by then.
@@ -19,7 +49,7 @@ func (x *exchange) late() {
 		}
 		left := x.left(now, quiet)
 		if left <= 0 {
-			x.stop(errLate)
+			x.stop(x.blame())
 			return
 		}
 		x.mu.Lock()
@@ -33,22 +63,34 @@ func (x *exchange) late() {
 // left is for how long nothing can be too late.
 func (x *exchange) left(now, quiet time.Time) time.Duration {
 	limits := x.gen.policy.timeouts
-	switch {
-	case x.answered.Load() && limits.Idle > 0:
-		// A little at a time: something may have moved meanwhile.
-		silent := now.Sub(quiet)
-		if silent >= limits.Idle {
-			return 0
+	// A little at a time: something may have moved meanwhile.
+	until := func(limit time.Duration, since time.Time) time.Duration {
+		if limit == 0 {
+			return time.Minute
 		}
-		return min(limits.Idle-silent, limits.Idle/8+time.Millisecond)
-	case !x.answered.Load() && limits.FirstByte > 0:
-		begin := now // the request has not been sent
-		if at := x.asked.Load(); at != 0 {
-			begin = time.Unix(0, at)
-		}
-		return min(limits.FirstByte-now.Sub(begin), limits.FirstByte/8+time.Millisecond)
-	case limits.Idle > 0:
-		return limits.Idle/8 + time.Millisecond // the answer may have begun by then
+		return min(limit-now.Sub(since), limit/8+time.Millisecond)
 	}
-	return time.Minute
+	if x.answered.Load() {
+		return until(limits.Idle, quiet)
+	}
+	if at := x.asked.Load(); at != 0 {
+		return until(limits.FirstByte, time.Unix(0, at))
+	}
+	switch x.turn.Load() {
+	case visitorsTurn, targetsTurn:
+		return until(limits.Idle, quiet)
+	case decidersTurn:
+		return until(limits.FirstByte, quiet)
+	}
+	// Looking for a target has a limit of its own. The body may be on its way
+	// by then.
+	return min(until(limits.Idle, now), until(limits.FirstByte, now))
+}
+
+// blame is why an exchange in which nothing has moved is stopped.
+func (x *exchange) blame() error {
+	if !x.answered.Load() && x.asked.Load() == 0 && x.turn.Load() == visitorsTurn {
+		return errSilent
+	}
+	return errLate
 }

@@ -22,7 +22,7 @@ func (x *exchange) fail(err error) {
 		panic(http.ErrAbortHandler)
 	}
 	// A service without a process is not out of order.
-	x.failed = !errors.Is(err, errNoTarget) && cause != errTooLarge
+	x.failed = !errors.Is(err, errNoTarget) && cause != errTooLarge && cause != errSilent
 	if x.failed {
 		addr := ""
 		if x.target != nil {
@@ -45,6 +45,9 @@ func pageFor(err, cause error) *page {
 	}
 	if cause == errLate {
 		return timedOut
+	}
+	if cause == errSilent {
+		return paused
 	}
 	if cause != nil {
 		return cutOff

@@ -39,6 +39,8 @@ var (
 		"This app has no web process running.", 10}
 	unreadable = &page{http.StatusBadGateway, "H17", "The app's answer cannot be read",
 		"This app answered with something that is not HTTP.", 0}
+	paused = &page{http.StatusRequestTimeout, "H28", "The upload stopped",
+		"Nothing more of what you were sending has come for too long.", 0}
 	cutOff = &page{http.StatusServiceUnavailable, "H18", "Please try again",
 		"A new version of this app went live, and the old one did not finish this request in time.", 1}
 	notReached = &page{http.StatusBadGateway, "H19", "The app cannot be reached",
@@ -62,7 +64,7 @@ var (
 )
 
 var allPages = []*page{
-	unknownHost, tooMany, timedOut, brokeOff, noProcess, unreadable, cutOff, notReached, starting, refused,
+	unknownHost, tooMany, timedOut, brokeOff, noProcess, unreadable, paused, cutOff, notReached, starting, refused,
 	inMaintenance, tooLarge, notAllowed, tooManyGuesses, notLoggedIn, senseless, unclear,
 }
 

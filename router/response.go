@@ -44,6 +44,7 @@ func (w *response) Write(b []byte) (int, error) {
 
 // inform passes on an interim answer.
 func (x *exchange) inform(res *http.Response) {
+	x.wanted(res.StatusCode)
 	if res.StatusCode == http.StatusContinue && x.req.Header.Get("Expect") == "" {
 		return // the visitor waits for nothing
 	}

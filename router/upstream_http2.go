@@ -102,9 +102,11 @@ func (s *streamed) Read(b []byte) (int, error) {
 	}
 	defer s.end()
 	x := s.u.x
+	x.turn.Store(visitorsTurn)
 	n, err := x.req.Body.Read(b)
 	x.in.Add(int64(n))
 	x.moved.Add(1)
+	x.turn.Store(targetsTurn)
 	switch {
 	case err == io.EOF:
 		x.asked.Store(time.Now().UnixNano())

@@ -71,7 +71,7 @@ func (d DNS) provider() (certmagic.DNSProvider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("credential for %s: %w", d.Provider, err)
 	}
-	return limited{p}, nil
+	return limited{p, d.Provider, secretsOf(d.Credential)}, nil
 }
 
 func oneWord(token string) error {
@@ -119,8 +119,12 @@ func newRFC2136(credential string) (certmagic.DNSProvider, error) {
 }
 
 // limited ends what takes too long: the order's own context has no deadline,
-// and not every provider's client has one.
-type limited struct{ p certmagic.DNSProvider }
+// and not every provider's client has one. And it says what is wrong.
+type limited struct {
+	p        certmagic.DNSProvider
+	provider string
+	secrets  []string
+}
 
 func (l limited) AppendRecords(ctx context.Context, zone string, records []libdns.Record) ([]libdns.Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, dnsLimit)
@@ -129,13 +133,14 @@ func (l limited) AppendRecords(ctx context.Context, zone string, records []libdn
 	if err == nil && len(done) == len(records) {
 		done = records // as they were asked for: not quoted, and to be found again
 	}
-	return done, err
+	return done, l.explained(err)
 }
 
 func (l limited) DeleteRecords(ctx context.Context, zone string, records []libdns.Record) ([]libdns.Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, dnsLimit)
 	defer cancel()
-	return l.p.DeleteRecords(ctx, zone, records)
+	done, err := l.p.DeleteRecords(ctx, zone, records)
+	return done, l.explained(err)
 }
 
 // quoted is a TXT value as name servers write it.

@@ -77,7 +77,7 @@ func prove(t *testing.T, p interface {
 	libdns.RecordDeleter
 }, s *service, before []string) {
 	t.Helper()
-	p = limited{p}
+	p = limited{p: p}
 	s.values = slices.Clone(before)
 	record := func(value string) []libdns.Record {
 		return []libdns.Record{libdns.RR{Type: "TXT", Name: testName, Data: value, TTL: dnsTTL}}
@@ -447,7 +447,7 @@ func TestAProviderIsNotWaitedForLongerThanTheOrderIs(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-asked; cancel() }()
 
-	_, err := limited{txtRecords{&hetzner{newREST(server.URL, "token")}}}.AppendRecords(ctx, testZone, []libdns.Record{libdns.RR{Type: "TXT", Name: testName}})
+	_, err := limited{p: txtRecords{&hetzner{newREST(server.URL, "token")}}}.AppendRecords(ctx, testZone, []libdns.Record{libdns.RR{Type: "TXT", Name: testName}})
 
 	if err == nil {
 		t.Error("no error")

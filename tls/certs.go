@@ -55,6 +55,8 @@ type Config struct {
 	Preflight *Preflight
 
 	Log *slog.Logger // nil for none
+
+	renewEvery time.Duration // between two looks for what is to be renewed; certmagic's ten minutes if 0
 }
 
 // An Event is something that happened to the certificate of a host.
@@ -127,7 +129,8 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 		GetConfigForCert: func(cert certmagic.Certificate) (*certmagic.Config, error) {
 			return m.issuers.Load().of(cert.Names[0]), nil
 		},
-		Logger: zap.NewNop(),
+		RenewCheckInterval: cfg.renewEvery,
+		Logger:             zap.NewNop(),
 	})
 	m.beginChecks()
 	m.Configure(cfg.ACME)

@@ -134,6 +134,42 @@ func TestARunningManagerRenews(t *testing.T) {
 	})
 }
 
+// Nobody asks for it here: neither a restart, nor a visitor, nor the test.
+func TestACertificateIsRenewedInTheBackgroundAgainAndAgain(t *testing.T) {
+	w := newWorld(t, blog)
+	w.every = 200 * time.Millisecond
+	ca := acmetest.StartWith(t, acmetest.Options{HTTPPort: port(w.http), TLSPort: port(w.https), Life: 9 * time.Second})
+	w.boot(ca)
+	begun := time.Now()
+	w.m.Manage(blog)
+	if e := w.event(); e != (certs.Event{Host: blog, Kind: certs.Obtained}) {
+		t.Fatalf("told %+v, want obtained", e)
+	}
+	first := w.dial(blog).PeerCertificates[0]
+	if cannotBeReplaced(first) {
+		TestACertificateIsRenewedInTheBackgroundAgainAndAgain(t)
+		return
+	}
+
+	renewed := w.event()
+
+	if renewed != (certs.Event{Host: blog, Kind: certs.Renewed}) {
+		t.Fatalf("told %+v, want renewed", renewed)
+	}
+	if !time.Now().Before(first.NotAfter) {
+		t.Errorf("renewed %v after it was ordered, want before the first one's end at %v", time.Since(begun), first.NotAfter)
+	}
+	w.until("the new one is served", func() bool {
+		now := w.dial(blog).PeerCertificates[0]
+		return now.NotAfter.After(first.NotAfter) && verify(w.dial(blog), blog, ca.Issued) == nil
+	})
+	second := w.dial(blog).PeerCertificates[0]
+	if cannotBeReplaced(second) {
+		return
+	}
+	w.until("the one after that, too", func() bool { return w.dial(blog).PeerCertificates[0].NotAfter.After(second.NotAfter) })
+}
+
 // A CA that must revoke what it has issued says so by renewal information (ARI,
 // RFC 9773) long before the certificate would expire.
 func TestARenewalThatTheCAWishesIsMade(t *testing.T) {

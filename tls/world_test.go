@@ -25,9 +25,10 @@ import (
 // A world is a machine with a manager of certificates behind its two ports.
 type world struct {
 	t        *testing.T
-	path     string     // of the store
-	acme     certs.ACME // beside what settings adds
-	address  netip.Addr // the machine's
+	path     string        // of the store
+	acme     certs.ACME    // beside what settings adds
+	address  netip.Addr    // the machine's
+	every    time.Duration // between two looks for what is to be renewed; 0 for that of people
 	store    *db.Store
 	m        *certs.Manager
 	serving  atomic.Pointer[certs.Manager] // m, for the servers' goroutines
@@ -80,7 +81,7 @@ func (w *world) boot(ca *acmetest.Server) {
 		resolvers = []string{ca.DNS()}
 	}
 	var err error
-	w.m, err = certs.New(w.t.Context(), certs.Config{
+	config := certs.Config{
 		Storage: w.store.Certificates(),
 		ACME:    w.settings(ca),
 		Address: w.address, Resolvers: resolvers,
@@ -88,7 +89,9 @@ func (w *world) boot(ca *acmetest.Server) {
 		Roots:  ca.Roots,
 		Serves: w.serves,
 		Notify: func(_ context.Context, e certs.Event) { w.notified <- e },
-	})
+	}
+	config.RenewEvery(w.every)
+	w.m, err = certs.New(w.t.Context(), config)
 	if err != nil {
 		w.t.Fatal(err)
 	}

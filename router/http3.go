@@ -1,6 +1,7 @@
 package router
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,10 +74,11 @@ func (s *Server) serveQUIC(ctx context.Context, h http.Handler) error {
 	}
 	defer ln.Close()
 	var requests counted
+	limits := waits{idle: cmp.Or(s.quicIdle, idleTimeout), write: cmp.Or(s.writeTimeout, writeTimeout)}
 	server := &http3.Server{
-		Handler:        requests.of(h),
+		Handler:        limits.with(requests.of(h)),
 		MaxHeaderBytes: 64 << 10,
-		IdleTimeout:    2 * time.Minute,
+		ConnContext:    limits.begin,
 		Logger:         s.Log,
 	}
 	stopped := make(chan error, 1)

@@ -26,10 +26,10 @@ import (
 var resetKey = [32]byte{1, 2, 3}
 
 // quicly opens a door that has HTTP/3 too.
-func quicly(t *testing.T) (*door, *router.QUICSocket) {
+func quicly(t *testing.T, change ...func(*router.Server)) (*door, *router.QUICSocket) {
 	t.Helper()
 	var socket *router.QUICSocket
-	d := open(t, func(s *router.Server) {
+	d := open(t, append(change, func(s *router.Server) {
 		at := s.HTTPS.Addr().(*net.TCPAddr)
 		conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: at.IP, Port: at.Port})
 		if err != nil {
@@ -38,7 +38,7 @@ func quicly(t *testing.T) (*door, *router.QUICSocket) {
 		socket = router.NewQUICSocket(conn, resetKey)
 		socket.Begin(nil, nil)
 		s.UDP = socket
-	})
+	})...)
 	t.Cleanup(func() { socket.Close() })
 	return d, socket
 }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/berthhq/berth/router/http2"
 )
 
 // A Server answers on the machine's web ports. A listener that is nil is not
@@ -29,7 +31,9 @@ type Server struct {
 
 	Log *slog.Logger
 
-	writeTimeout time.Duration // for one write by HTTP/1.1; 0 for the default
+	writeTimeout time.Duration // for one write by HTTP/1.1 and 3; 0 for the default
+	quicIdle     time.Duration // of a connection of HTTP/3 without a request; 0 for the default
+	http2Limits  http2.Limits
 }
 
 // Serve serves until ctx is done, and returns nil then, after the requests
@@ -51,6 +55,7 @@ func (s *Server) Serve(ctx context.Context) error {
 		if s.writeTimeout > 0 {
 			e.writeTimeout = s.writeTimeout
 		}
+		e.http2.Limits = s.http2Limits
 		entrances = append(entrances, e)
 		running.Go(func() { stopped <- e.serve() })
 	}

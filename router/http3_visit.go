@@ -1,0 +1,119 @@
+package router
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+)
+
+// waits are for how long a visitor of HTTP/3 is waited for.
+type waits struct {
+	idle  time.Duration // without a request under way
+	write time.Duration // for one write, as with HTTP/1.1
+}
+
+// A visit is a connection of HTTP/3. It ends when no request of it has been
+// under way for a while, whatever else its visitor keeps it busy with: heads
+// that come a byte at a time are streams to QUIC, and not idle.
+type visit struct {
+	idle  time.Duration
+	timer *time.Timer
+
+	mu sync.Mutex // guards n
+	n  int        // requests under way
+}
+
+type visitKey struct{}
+
+// begin notes a connection in the context of its requests.
+func (p waits) begin(ctx context.Context, c *quic.Conn) context.Context {
+	v := &visit{idle: p.idle}
+	v.timer = time.AfterFunc(p.idle, func() {
+		v.mu.Lock()
+		idle := v.n == 0
+		v.mu.Unlock()
+		if idle {
+			_ = c.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "idle") // it may be closed already
+		}
+	})
+	context.AfterFunc(c.Context(), func() { v.timer.Stop() })
+	return context.WithValue(ctx, visitKey{}, v)
+}
+
+func (v *visit) enter() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.n++
+	v.timer.Stop()
+}
+
+func (v *visit) leave() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.n--; v.n == 0 {
+		v.timer.Reset(v.idle)
+	}
+}
+
+// with has requests answered under these limits.
+func (p waits) with(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if v, ok := req.Context().Value(visitKey{}).(*visit); ok {
+			v.enter()
+			defer v.leave()
+		}
+		h.ServeHTTP(&brisk{ResponseWriter: w, limit: p.write}, req)
+	})
+}
+
+// A brisk answer has a write fail that a visitor takes nothing of for long. QUIC
+// itself waits for as long as the visitor says that they are there.
+type brisk struct {
+	http.ResponseWriter
+	limit time.Duration
+
+	mu   sync.Mutex // guards the fields below
+	by   time.Time  // the limit set
+	told bool       // somebody else has set one, which holds
+}
+
+// hurry sets the limit of the next write.
+func (h *brisk) hurry() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if by := time.Now().Add(h.limit); !h.told && by.Sub(h.by) > min(slack, h.limit/4) {
+		h.by = by
+		_ = http.NewResponseController(h.ResponseWriter).SetWriteDeadline(by) // HTTP/3 takes it
+	}
+}
+
+func (h *brisk) WriteHeader(status int) {
+	h.hurry()
+	h.ResponseWriter.WriteHeader(status)
+}
+
+func (h *brisk) Write(b []byte) (int, error) {
+	h.hurry()
+	return h.ResponseWriter.Write(b)
+}
+
+// FlushError is what http.ResponseController calls.
+func (h *brisk) FlushError() error {
+	h.hurry()
+	return http.NewResponseController(h.ResponseWriter).Flush()
+}
+
+// SetWriteDeadline is what http.ResponseController calls.
+func (h *brisk) SetWriteDeadline(t time.Time) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.told, h.by = !t.IsZero(), time.Time{}
+	return http.NewResponseController(h.ResponseWriter).SetWriteDeadline(t)
+}
+
+// Unwrap is for http.ResponseController.
+func (h *brisk) Unwrap() http.ResponseWriter { return h.ResponseWriter }

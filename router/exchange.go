@@ -218,7 +218,7 @@ func (x *exchange) try(t *target, head []byte) (*http.Response, error) {
 		if err == nil {
 			return res, nil
 		}
-		unread := err == errDead || x.upload == nil && l.unread(err)
+		unread := err == errDead || x.upload == nil && l.unread(x.req.Method, err)
 		x.drop()
 		if x.stopped() != nil || !unread {
 			return nil, err

@@ -19,6 +19,7 @@ func TestOnlyWhatATargetCannotHaveReadIsUnread(t *testing.T) {
 		before func(*net.TCPConn)        // at the target, sending the request
 		after  func(*net.TCPConn, *link) // and here
 		want   bool
+		either bool // it cannot be told
 	}{
 		"it had closed the connection": {
 			before: func(c *net.TCPConn) { c.Close() },
@@ -44,6 +45,11 @@ func TestOnlyWhatATargetCannotHaveReadIsUnread(t *testing.T) {
 				untilAcknowledged(t, l)
 				c.Close()
 			},
+		},
+		"it had said that it will say no more, read half and broke off at once": {
+			before: func(c *net.TCPConn) { c.CloseWrite() },
+			after:  func(c *net.TCPConn, _ *link) { io.ReadFull(c, make([]byte, len(head)/2)); c.Close() },
+			either: true,
 		},
 		"it broke the connection off": {
 			before: func(c *net.TCPConn) { c.SetLinger(0); c.Close() },
@@ -95,8 +101,15 @@ func TestOnlyWhatATargetCannotHaveReadIsUnread(t *testing.T) {
 			if err == nil {
 				t.Fatal("it was answered")
 			}
-			if got := l.unread(err); got != c.want {
-				t.Errorf("unread(%v) = %v, want %v", err, got, c.want)
+			for _, method := range []string{"GET", "HEAD", "OPTIONS", "PUT", "DELETE"} {
+				if got := l.unread(method, err); got != c.want && !c.either {
+					t.Errorf("unread(%s, %v) = %v, want %v", method, err, got, c.want)
+				}
+			}
+			for _, method := range []string{"POST", "PATCH", "LOCK", "PROPPATCH", "get"} {
+				if l.unread(method, err) {
+					t.Errorf("%s is sent again after %v: it may be done twice", method, err)
+				}
 			}
 		})
 	}

@@ -12,11 +12,6 @@ import (
 	"github.com/berthhq/berth/router"
 )
 
-// everyWay are a visitor's three ways to an app.
-func (d *door) everyWay() map[string]*http.Client {
-	return map[string]*http.Client{"HTTP/1.1": d.client(false), "HTTP/2": d.client(true), "HTTP/3": d.client3()}
-}
-
 // Who begins an upload and sends no more (slow POST, "R-U-D-Y") would keep a
 // process, a connection and a place among the requests for ever.
 func TestAnUploadThatPausesIsEndedAndIsNotTheAppsFault(t *testing.T) {

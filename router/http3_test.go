@@ -177,6 +177,60 @@ func TestARequestOfHTTP3UnderWayIsFinished(t *testing.T) {
 	within(t, stopped, "Serve")
 }
 
+// What has no body has none at the app either: not every app expects of a GET
+// that it comes in chunks.
+func TestARequestOfHTTP3WithoutABodyHasNone(t *testing.T) {
+	d, _ := quicly(t)
+	d.blog(app(t, func(w http.ResponseWriter, req *http.Request) {
+		body, err := io.ReadAll(req.Body)
+		fmt.Fprintf(w, "%s %d %v %q %v", req.Method, req.ContentLength, req.TransferEncoding, body, err)
+	}))
+	for _, c := range []struct {
+		method string
+		body   io.Reader
+		want   string
+	}{
+		{"GET", nil, `GET 0 [] "" <nil>`},
+		{"DELETE", nil, `DELETE 0 [] "" <nil>`},
+		{"OPTIONS", nil, `OPTIONS 0 [] "" <nil>`},
+		{"GET", struct{ io.Reader }{strings.NewReader("query")}, `GET -1 [chunked] "query" <nil>`},
+		{"DELETE", strings.NewReader("which"), `DELETE 5 [] "which" <nil>`},
+		{"POST", strings.NewReader(""), `POST 0 [] "" <nil>`},
+	} {
+		req, err := http.NewRequest(c.method, "https://blog.test/", c.body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := d.client3().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := read(t, res.Body); got != c.want {
+			t.Errorf("the app got %s, want %s", got, c.want)
+		}
+		res.Body.Close()
+	}
+}
+
+// A GET that neither has a body nor ends would wait for ever.
+func TestARequestOfHTTP3ThatDoesNotEndIsEnded(t *testing.T) {
+	d, _ := quicly(t, func(s *router.Server) { s.LimitIdling(500 * time.Millisecond) })
+	d.blog(app(t, says("hello")))
+	body, say := io.Pipe()
+	defer say.Close()
+	req, _ := http.NewRequest("GET", "https://blog.test/", body)
+	ended := make(chan error, 1)
+
+	go func() {
+		_, err := d.client3().Do(req)
+		ended <- err
+	}()
+
+	if err := within(t, ended, "its end"); err == nil {
+		t.Error("it was answered")
+	}
+}
+
 // One socket goes from server to server, as it does from process to process,
 // while visitors keep asking on connections old and new.
 func TestASocketIsHandedOverWithoutLosingARequestOfHTTP3(t *testing.T) {

@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -66,8 +67,37 @@ func (p waits) with(h http.Handler) http.Handler {
 			v.enter()
 			defer v.leave()
 		}
+		if !p.findBody(w, req) {
+			panic(http.ErrAbortHandler)
+		}
 		h.ServeHTTP(&brisk{ResponseWriter: w, limit: p.write}, req)
 	})
+}
+
+// findBody finds out whether a request has a body at all that says no length of
+// it: by HTTP/3 that shows only at its end, which comes with the head of most.
+// Apps would get it as a chunked body of nothing, which many of them do not
+// expect of a GET, and which nobody may send again. It returns false if neither
+// a body nor the end comes.
+func (p waits) findBody(w http.ResponseWriter, req *http.Request) bool {
+	if req.ContentLength >= 0 || req.Method != http.MethodGet && req.Method != http.MethodHead && req.Method != http.MethodOptions && req.Method != http.MethodDelete {
+		return true
+	}
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(min(headTimeout, p.idle))) // HTTP/3 takes it
+	first := make([]byte, 1)
+	n, err := req.Body.Read(first)
+	_ = control.SetReadDeadline(time.Time{}) // as above
+	switch {
+	case n > 0:
+		req.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(&prefix{first}, req.Body), req.Body}
+	case err == io.EOF:
+		req.Body, req.ContentLength = http.NoBody, 0
+	}
+	return n > 0 || err == io.EOF
 }
 
 // A brisk answer has a write fail that a visitor takes nothing of for long. QUIC

@@ -248,20 +248,24 @@ func TestASocketIsHandedOverWithoutLosingARequestOfHTTP3(t *testing.T) {
 	ctx, cancel := cancellable(t)
 	var visitors sync.WaitGroup
 	var asked, failed atomic.Int64
-	for i := range 6 {
+	for i := range 8 {
 		visitors.Go(func() {
 			client := first.client3()
+			size := 0
+			if i >= 6 {
+				size = 1 << 20 // of which some is on its way when the socket changes hands
+			}
 			for n := 0; ctx.Err() == nil; n++ {
-				if i > 3 {
+				if i == 4 || i == 5 {
 					client = first.client3() // a new connection each time
 				}
 				letter := fmt.Sprintf("%d of visitor %d", n, i)
-				err := ask3(client, []string{"/", "/slow"}[i%2], letter)
+				err := ask3(client, []string{"/", "/slow"}[i%2], letter, size)
 				if _, got := arrived.Load(letter); !got && isGoodbye(err) {
 					// It has crossed the goodbye on its way: nobody has it,
 					// and a browser asks again (RFC 9114, 5.2).
 					client = first.client3()
-					err = ask3(client, "/", letter)
+					err = ask3(client, "/", letter, size)
 				}
 				if err != nil {
 					failed.Add(1)
@@ -343,8 +347,10 @@ func isGoodbye(err error) bool {
 	return ok && h3.Remote && h3.ErrorCode == http3.ErrCodeNoError
 }
 
-func ask3(client *http.Client, path, letter string) error {
-	req, err := http.NewRequest("POST", "https://blog.test"+path, strings.NewReader("a letter: "))
+// ask3 sends a letter, of so many bytes at least, and wants it back with hello.
+func ask3(client *http.Client, path, letter string, size int) error {
+	text := "a letter: " + strings.Repeat("x", size)
+	req, err := http.NewRequest("POST", "https://blog.test"+path, strings.NewReader(text))
 	if err != nil {
 		return err
 	}
@@ -355,8 +361,8 @@ func ask3(client *http.Client, path, letter string) error {
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
-	if err == nil && (res.StatusCode != 200 || string(body) != "a letter: hello") {
-		err = errors.New(res.Status + " " + string(body))
+	if err == nil && (res.StatusCode != 200 || string(body) != text+"hello") {
+		err = fmt.Errorf("%s %.100q, %d bytes", res.Status, body, len(body))
 	}
 	return err
 }

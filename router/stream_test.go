@@ -129,23 +129,23 @@ func TestAppAndVisitorCanTalkAtTheSameTime(t *testing.T) {
 }
 
 func TestALargeUploadArrivesWhole(t *testing.T) {
-	d := open(t)
+	d, _ := quicly(t)
 	d.blog(app(t, func(w http.ResponseWriter, req *http.Request) {
 		n, err := io.Copy(io.Discard, req.Body)
 		fmt.Fprint(w, n, err)
 	}))
 	const size = 32 << 20
 
-	for _, http2 := range []bool{false, true} {
+	for way, client := range d.everyWay() {
 		for _, length := range []int64{size, -1} {
 			req, _ := http.NewRequest("PUT", "https://blog.test/", io.LimitReader(zeros{}, size))
 			req.ContentLength = length
-			res, err := d.client(http2).Do(req)
+			res, err := client.Do(req)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if got, want := read(t, res.Body), fmt.Sprint(size, " <nil>"); got != want {
-				t.Errorf("HTTP/2 %v, length %d: the app read %s, want %s", http2, length, got, want)
+				t.Errorf("%s, length %d: the app read %s, want %s", way, length, got, want)
 			}
 			res.Body.Close()
 		}
@@ -154,8 +154,8 @@ func TestALargeUploadArrivesWhole(t *testing.T) {
 
 // However much is uploaded, only a little of it is here at a time.
 func TestALargeUploadTakesNoMoreMemoryThanASmallOne(t *testing.T) {
-	const size, most = 256 << 20, 16 << 20
-	d := open(t)
+	const size, most = 96 << 20, 16 << 20
+	d, _ := quicly(t)
 	heap := func() int64 {
 		var m runtime.MemStats
 		runtime.GC()
@@ -178,13 +178,13 @@ func TestALargeUploadTakesNoMoreMemoryThanASmallOne(t *testing.T) {
 		}
 	}))
 
-	for _, http2 := range []bool{false, true} {
-		res, err := d.client(http2).Post("https://blog.test/", "text/plain", io.LimitReader(zeros{}, size))
+	for way, client := range d.everyWay() {
+		res, err := client.Post("https://blog.test/", "text/plain", io.LimitReader(zeros{}, size))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if got, want := read(t, res.Body), fmt.Sprint(size, io.EOF); got != want {
-			t.Errorf("HTTP/2 %v: the app read %s, want %s", http2, got, want)
+			t.Errorf("%s: the app read %s, want %s", way, got, want)
 		}
 		res.Body.Close()
 	}

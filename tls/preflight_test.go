@@ -2,6 +2,7 @@ package certs_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -331,6 +332,100 @@ func TestWhatCannotBeKnownFromHereIsAWarningOnly(t *testing.T) {
 				t.Errorf("an order was prevented: %v", err)
 			}
 		})
+	}
+}
+
+// One port is enough for a certificate, and visitors come by both.
+func TestAPortThatDoesNotLeadHereIsNamed(t *testing.T) {
+	for name, change := range map[string]func(t *testing.T, port *int) (want string){
+		"closed": func(t *testing.T, at *int) string {
+			l := listen(t)
+			*at = port(l)
+			l.Close()
+			return fmt.Sprintf("port %d of 127.0.0.1 does not answer, and the other one does: see to it that firewalls and routers let it in", *at)
+		},
+		"somebody else's": func(t *testing.T, at *int) string {
+			a, b := listen(t), listen(t)
+			x, y := port(a), port(b)
+			a.Close()
+			b.Close()
+			strange(t, self, x, y) // by HTTP at x and by HTTPS at y
+			if *at = x; t.Name()[len(t.Name())-1] == 'S' {
+				*at = y
+			}
+			return fmt.Sprintf("port %d of 127.0.0.1 is answered by something else than Berth: find what has it, as in: docker ps", *at)
+		},
+		"one that accepts and says nothing": func(t *testing.T, at *int) string {
+			*at = port(listen(t))
+			return fmt.Sprintf("port %d of 127.0.0.1 is answered by something else than Berth", *at)
+		},
+		"another Berth's": func(t *testing.T, at *int) string {
+			w := newWorld(t, blog)
+			w.boot(acmetest.Start(t, 0, 0))
+			if *at = port(w.http); t.Name()[len(t.Name())-1] == 'S' {
+				*at = port(w.https)
+			}
+			return fmt.Sprintf("port %d of 127.0.0.1 is answered by something else than Berth", *at)
+		},
+	} {
+		for scheme, which := range map[string]func(*certs.Preflight) *int{
+			"HTTP":  func(p *certs.Preflight) *int { return &p.HTTPPort },
+			"HTTPS": func(p *certs.Preflight) *int { return &p.HTTPSPort },
+		} {
+			t.Run(name+" for "+scheme, func(t *testing.T) {
+				want := ""
+				z := newZone(t, blog+". 60 IN A "+self)
+				w, _ := checked(t, z, func(p *certs.Preflight) { want = change(t, which(p)) })
+				w.m.Manage(blog)
+
+				report := w.m.Check(t.Context(), blog)
+
+				if len(report.Problems) > 0 || len(report.Warnings) != 1 || !strings.HasPrefix(report.Warnings[0].Error(), want) {
+					t.Errorf("found %v, want only the warning %q", report.All(), want)
+				}
+			})
+		}
+	}
+}
+
+// Attack: a name of the visitor's own, added as a domain, leads to a machine of
+// the network behind this one, and what is said of it tells what is there.
+func TestTheNetworkBehindThisMachineIsNotLookedAroundIn(t *testing.T) {
+	for _, public := range []bool{true, false} {
+		z := newZone(t, blog+". 60 IN A "+other)
+		w := newWorld(t, blog)
+		w.boot(acmetest.Start(t, port(w.http), port(w.https)))
+		came := make(chan struct{}, 10)
+		inside, err := net.Listen("tcp", other+":0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer inside.Close()
+		go func() {
+			for {
+				conn, err := inside.Accept()
+				if err != nil {
+					return
+				}
+				came <- struct{}{}
+				conn.Close()
+			}
+		}()
+		p := &certs.Preflight{Resolvers: []string{z.addr}, HTTPPort: port(inside), HTTPSPort: port(inside)}
+		if public {
+			p.Addresses = addrs("192.0.2.7")
+		}
+		w.m.ConfigurePreflight(p)
+		w.m.Manage(blog)
+
+		report := w.m.Check(t.Context(), blog)
+
+		if err := report.Err(); err == nil || !strings.Contains(err.Error(), blog+" has A 127.0.0.2, which nobody outside can reach") {
+			t.Errorf("found %v, want that nobody outside can reach it", report.All())
+		}
+		if len(came) > 0 {
+			t.Error("something connected to it")
+		}
 	}
 }
 

@@ -137,13 +137,18 @@ func (c *check) place(ctx context.Context, addr netip.Addr) bool {
 	switch {
 	case ctx.Err() != nil:
 		c.warn(fmt.Sprintf("there was no time to check where %s leads", addr), "")
-	case plain == us && secure == us, plain == us && secure == nobody, secure == us && plain == nobody:
+	case plain == us && secure == us:
 	case plain == us || secure == us:
-		other := ports[0]
+		// It can be proven by the one, and visitors come by both.
+		other, whose := ports[0], plain
 		if plain == us {
-			other = ports[1]
+			other, whose = ports[1], secure
 		}
-		c.warn(fmt.Sprintf("port %d of %s is answered by something else than Berth", other, addr), "")
+		if whose == nobody {
+			c.warn(fmt.Sprintf("port %d of %s does not answer, and the other one does", other, addr), "see to it that firewalls and routers let it in")
+			break
+		}
+		c.warn(fmt.Sprintf("port %d of %s is answered by something else than Berth", other, addr), "find what has it, as in: docker ps; ss -ltnp; nft list ruleset")
 	case c.p.Proxied != nil && c.p.Proxied(addr):
 		c.warn(fmt.Sprintf("%s leads to a proxy (%s), so that it could not be checked whether that leads here", c.name, addr), "")
 	case here && plain == another && secure == another:

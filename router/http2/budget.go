@@ -19,6 +19,16 @@ type budget struct {
 func newResets() budget    { return budget{size: 2 * maxStreams, perSecond: 100} }
 func newNuisances() budget { return budget{size: 10_000, perSecond: 1000} }
 
+// Resets is the same budget for a connection that speaks another protocol, of
+// requests that their visitor takes back.
+type Resets struct{ budget }
+
+// NewResets returns one of which nothing has been spent.
+func NewResets() *Resets { return &Resets{newResets()} }
+
+// Spend reports whether there was one left.
+func (r *Resets) Spend(now time.Time) bool { return r.spend(now) }
+
 // spend reports whether there was one left.
 func (b *budget) spend(now time.Time) bool {
 	if b.spent > 0 {

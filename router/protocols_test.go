@@ -320,3 +320,39 @@ func TestWebSocketsCountAmongTheRequestsOfAnApp(t *testing.T) {
 		return d.raw("GET / HTTP/1.1\r\nHost: blog.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n").StatusCode == http.StatusSwitchingProtocols
 	})
 }
+
+// A host is one by whatever protocol it is named, and no other's is believed.
+func TestAHostIsFoundByEveryProtocolHoweverItIsSpelt(t *testing.T) {
+	d, _ := quicly(t)
+	addr, requests := seen(t)
+	d.swap(router.Service{Name: "blog", Hosts: []string{"blog.test", "my_app.test", "*.wild_card.test", "bücher.test"}, Targets: []string{addr}})
+	for way, client := range d.everyWay() {
+		for host, found := range map[string]bool{
+			"blog.test": true, "BLOG.Test": true, "blog.test.": true, "blog.test:8443": true, "blog.test.:443": true,
+			"my_app.test": true, "MY_app.test.": true, "a_b.wild_card.test": true, "xn--bcher-kva.test": true, "XN--bcher-KVA.test.": true,
+			"my-app.test": false, "myapp.test": false, "wild_card.test": false, "blog.test.evil.test": false, "evil.test": false, "127.0.0.1": false, "xblog.test": false, "blog.test..": false,
+		} {
+			req, _ := http.NewRequest("GET", "https://blog.test/", nil)
+			req.Host = host
+			req.Header.Set("X-Forwarded-Host", "evil.test")
+
+			res, err := client.Do(req)
+			if err != nil {
+				t.Errorf("%s: %s: %v", way, host, err)
+				continue
+			}
+			body := read(t, res.Body)
+			res.Body.Close()
+
+			if !found {
+				if res.StatusCode != 404 || !strings.Contains(body, "no-such-app") {
+					t.Errorf("%s: %s: %s %q, want 404", way, host, res.Status, body)
+				}
+				continue
+			}
+			if got := within(t, requests, way+": "+host); res.StatusCode != 200 || got.Header.Get("X-Forwarded-Host") != got.Host || len(got.Header["X-Forwarded-Host"]) != 1 {
+				t.Errorf("%s: %s: %s, the app got %s and %q", way, host, res.Status, got.Host, got.Header["X-Forwarded-Host"])
+			}
+		}
+	}
+}

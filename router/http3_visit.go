@@ -177,6 +177,9 @@ func (h *brisk) Write(b []byte) (int, error) {
 	return h.ResponseWriter.Write(b)
 }
 
+// Flush is for handlers that look for an http.Flusher.
+func (h *brisk) Flush() { _ = h.FlushError() } // who wants to know asks the controller
+
 // FlushError is what http.ResponseController calls.
 func (h *brisk) FlushError() error {
 	h.hurry()

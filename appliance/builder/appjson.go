@@ -17,20 +17,26 @@ import (
 // its parser likes does not fit.
 const maxAppJSON = 256 << 10
 
-// ReadAppJSON reads the app.json in the directory dir of the source. Without
-// one it returns the zero AppJSON. As in Dokku, there may be comments in it,
-// and commas after the last of a list.
-func ReadAppJSON(source fs.FS, dir string) (appliance.AppJSON, error) {
-	text, err := readFile(source, path.Join(dir, "app.json"), maxAppJSON)
+// AppJSONFile is where the source has its app.json, unless somebody has said
+// otherwise.
+const AppJSONFile = "app.json"
+
+// ReadAppJSON reads the app.json that the source has by this name. Without one
+// it returns the zero AppJSON. As in Dokku, there may be comments in it, and
+// commas after the last of a list.
+func ReadAppJSON(source fs.FS, name string) (appliance.AppJSON, error) {
+	text, err := readFile(source, path.Clean(name), maxAppJSON)
 	if text == nil || err != nil {
 		return appliance.AppJSON{}, err
 	}
-	return ParseAppJSON(text)
+	return parseAppJSON(name, text)
 }
 
 // ParseAppJSON reads an app.json.
-func ParseAppJSON(text []byte) (appliance.AppJSON, error) {
-	doc, root, err := parseDocument("app.json", text)
+func ParseAppJSON(text []byte) (appliance.AppJSON, error) { return parseAppJSON(AppJSONFile, text) }
+
+func parseAppJSON(name string, text []byte) (appliance.AppJSON, error) {
+	doc, root, err := parseDocument(name, text)
 	if err != nil {
 		return appliance.AppJSON{}, err
 	}

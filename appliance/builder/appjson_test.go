@@ -45,7 +45,7 @@ const wholeAppJSON = `{
 }`
 
 func TestAppJSONSaysHowAnAppWantsToRun(t *testing.T) {
-	got, err := builder.ReadAppJSON(fstest.MapFS{"api/app.json": {Data: []byte("\ufeff" + wholeAppJSON)}}, "api")
+	got, err := builder.ReadAppJSON(fstest.MapFS{"api/app.json": {Data: []byte("\ufeff" + wholeAppJSON)}}, "api/app.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,10 +94,10 @@ func TestAppJSONSaysHowAnAppWantsToRun(t *testing.T) {
 }
 
 func TestSourceWithoutAnAppJSONHasNothingToSay(t *testing.T) {
-	for _, dir := range []string{"", "api"} {
-		got, err := builder.ReadAppJSON(fstest.MapFS{"other/app.json": {Data: []byte("{")}}, dir)
+	for _, name := range []string{"app.json", "api/app.json"} {
+		got, err := builder.ReadAppJSON(fstest.MapFS{"other/app.json": {Data: []byte("{")}}, name)
 		if err != nil || !reflect.DeepEqual(got, appliance.AppJSON{}) {
-			t.Errorf("in %q: %+v, %v, want nothing", dir, got, err)
+			t.Errorf("%q: %+v, %v, want nothing", name, got, err)
 		}
 	}
 }
@@ -145,7 +145,7 @@ func TestAppJSONThatMakesNoSenseNamesTheLine(t *testing.T) {
 		strings.Repeat(" ", 300<<10):    "more than 256 KB",
 		`{"env": {"\u001b[31m": "x"}}`:  `invalid config key "\x1b[31m"`,
 	} {
-		_, err := builder.ReadAppJSON(fstest.MapFS{"app.json": {Data: []byte(text)}}, "")
+		_, err := builder.ReadAppJSON(fstest.MapFS{"app.json": {Data: []byte(text)}}, "app.json")
 		if !errors.Is(err, appliance.ErrInvalid) || !strings.Contains(err.Error(), want) || appliance.HintOf(err) == "" {
 			t.Errorf("%.80s\nerror = %v (%s), want %s and a hint", text, err, appliance.HintOf(err), want)
 		}
@@ -156,7 +156,7 @@ func TestAppJSONThatMakesNoSenseNamesTheLine(t *testing.T) {
 }
 
 func TestAppJSONHasToBeAFile(t *testing.T) {
-	_, err := builder.ReadAppJSON(fstest.MapFS{"app.json/x": {}}, "")
+	_, err := builder.ReadAppJSON(fstest.MapFS{"app.json/x": {}}, "app.json")
 	if !errors.Is(err, appliance.ErrInvalid) || appliance.HintOf(err) == "" {
 		t.Errorf("error = %v, want ErrInvalid and a hint", err)
 	}

@@ -70,6 +70,10 @@ type Settings struct {
 	Buildpacks   []string // in their order, as somebody wrote them
 	BuilderImage string   // for Cloud Native Buildpacks
 	Options      []string // docker-options of the build phase
+
+	// NoBuildpacks is set for an app that is not to be built with buildpacks.
+	NoBuildpacks bool
+
 	// Start is what starts the processes of a Dockerfile or an image without a
 	// Procfile, by type.
 	Start appliance.Procfile
@@ -114,19 +118,33 @@ func For(source fs.FS, s Settings, builders ...Builder) (Builder, string, error)
 		if i < 0 {
 			return nil, "", fmt.Errorf("builder %q %w", s.Selected, appliance.ErrNotFound)
 		}
+		if s.NoBuildpacks && s.Selected == (Buildpacks{}).Name() {
+			return nil, "", errNoBuildpacks("selected with builder:set")
+		}
 		return builders[i], "selected with builder:set", nil
 	}
 	if reason, ok := buildpacksChosen(source, s); ok {
+		if s.NoBuildpacks {
+			return nil, "", errNoBuildpacks(reason)
+		}
 		if i := slices.IndexFunc(builders, func(b Builder) bool { return b.Name() == (Buildpacks{}).Name() }); i >= 0 {
 			return builders[i], reason, nil
 		}
 	}
 	for _, b := range builders {
 		if reason, ok := b.Detect(source, s); ok {
+			if s.NoBuildpacks && b.Name() == (Buildpacks{}).Name() {
+				return nil, "", errNoBuildpacks(reason) // it is the last: no other wants the source
+			}
 			return b, reason, nil
 		}
 	}
 	return nil, "", errNothingRecognised()
+}
+
+func errNoBuildpacks(reason string) error {
+	return appliance.WithHint(fmt.Errorf("this would be built with buildpacks (%s), which are not allowed here", reason),
+		"builder-herokuish:set <app> allowed true lets them; or commit a Dockerfile, or a project.toml for Cloud Native Buildpacks")
 }
 
 // buildpacksChosen tells whether somebody has named buildpacks, which is as

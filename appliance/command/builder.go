@@ -27,14 +27,16 @@ func Builder(p *pipeline.Pipeline) []Command {
 		return func(ctx context.Context, c *Call) error { return b.report(ctx, c, name, known) }
 	}
 	all := []string{"selected", "build-dir", "dockerfile-path", "projecttoml-path", "builder-image"}
-	return []Command{
+	return append([]Command{
 		{Name: "builder:set", Args: "<app> <property> [<value>]", Short: "set " + strings.Join(all, ", ") + "; no value takes it back", For: Deployer, Run: set(all...)},
 		{Name: "builder:report", Args: "<app>", Short: "show how an app is built", For: Viewer, Reads: true, Flags: listing, Run: report("builder", all...)},
 		{Name: "builder-dockerfile:set", Args: "<app> <property> [<value>]", Short: "set dockerfile-path; no value takes it back", For: Deployer, Run: set("dockerfile-path")},
 		{Name: "builder-dockerfile:report", Args: "<app>", Short: "show where the Dockerfile is", For: Viewer, Reads: true, Flags: listing, Run: report("builder-dockerfile", "dockerfile-path")},
 		{Name: "builder-pack:set", Args: "<app> <property> [<value>]", Short: "set projecttoml-path or builder-image; no value takes it back", For: Deployer, Run: set("projecttoml-path", "builder-image")},
 		{Name: "builder-pack:report", Args: "<app>", Short: "show what Cloud Native Buildpacks are told", For: Viewer, Reads: true, Flags: listing, Run: report("builder-pack", "projecttoml-path", "builder-image")},
-	}
+	}, propertyGroup{p, "builder-herokuish", "whether an app may be built with buildpacks", []property{
+		{"allowed", pipeline.BuildpacksAllowedSetting, parseTrueFalse, "the next build"},
+	}}.commands()...)
 }
 
 // builderProperties are the settings behind the properties.

@@ -2,10 +2,14 @@ package command
 
 // groups says what the commands of a group are about.
 var groups = map[string]string{
+	"scheduler-docker-local": "how the processes of an app are started",
+
 	"access":             "let keys and teams view, deploy or administer an app",
 	"apps":               "make, list and remove apps",
+	"app-json":           "where an app's app.json is",
 	"builder":            "how an app is built",
 	"builder-dockerfile": "which Dockerfile an app is built with",
+	"builder-herokuish":  "whether an app may be built with buildpacks",
 	"builder-pack":       "what Cloud Native Buildpacks are told",
 	"buildpacks":         "which buildpacks build an app, in which order",
 	"builds":             "what was built, what it printed, and what is being built",
@@ -31,6 +35,7 @@ var groups = map[string]string{
 	"resource":           "what an app may take of the machine",
 	"run":                "commands beside the processes of an app",
 	"router":             "what the router does for an app, and what it counts",
+	"scheduler":          "what starts the processes of an app",
 	"ssh-keys":           "who may come in",
 	"stack":              "what buildpacks build on",
 	"storage":            "what of an app outlives its containers",

@@ -85,7 +85,7 @@ func newWorld(t *testing.T) *world {
 		command.Domains(w.Pipeline), command.Ports(w.Pipeline), command.Proxy(w.Pipeline), command.Certificates(w.Pipeline), command.Logs(w.Pipeline), command.Settings(w.Pipeline), command.Git(w.Pipeline),
 		command.OneOffs(w.Pipeline), command.Builder(w.Pipeline), command.DockerOptions(w.Pipeline), command.Storage(w.Pipeline), command.Networks(w.Pipeline),
 		command.Registry(w.Pipeline), command.Builds(w.Pipeline), command.Releases(w.Pipeline), command.Resources(w.Pipeline),
-		command.Buildpacks(w.Pipeline),
+		command.Buildpacks(w.Pipeline), command.AppJSON(w.Pipeline), command.Scheduler(w.Pipeline),
 		command.Keys(store), command.Access(store), command.Teams(store), command.Tokens(store), command.API(w.Pipeline), command.Stack(w.Pipeline), command.Router(w.Pipeline), command.Metrics{Pipeline: w.Pipeline, Version: "1.2.3"}.Commands(),
 		command.Host(w.Pipeline, command.HostInfo{Version: "1.2.3", SSHPort: 2222, Key: publicKey(t)}))
 	return w

@@ -15,14 +15,37 @@ import (
 	"github.com/berthhq/berth/appliance/builder"
 )
 
+// AppJSONSetting is where an app's app.json is, relative to what is built; of
+// an app, or of all that have none. It is builder.AppJSONFile unless it is set.
+const AppJSONSetting = "appjson-path"
+
+// appJSONIn returns what the source's app.json is called, or "" if it has none,
+// which is an error only if it was named for this app.
+func (r *run) appJSONIn(ctx context.Context, source fs.FS) (string, error) {
+	name, err := r.Property(ctx, r.app, AppJSONSetting)
+	if err != nil {
+		return "", err
+	}
+	if _, err := fs.Stat(source, name); !errors.Is(err, fs.ErrNotExist) {
+		return name, nil // reading it tells what is wrong
+	}
+	own, err := r.Store.AppSetting(ctx, r.app, AppJSONSetting)
+	if own == "" || own == builder.AppJSONFile || err != nil {
+		return "", err
+	}
+	return "", appliance.WithHint(fmt.Errorf("the app.json %s: it is not in the commit", name),
+		fmt.Sprintf("commit it, or name another: app-json:set %s appjson-path <path>; without one it is %s", r.app, builder.AppJSONFile))
+}
+
 // readAppJSON reads the source's app.json and gives the app the config that
 // it wants, before anything is built.
 func (r *run) readAppJSON(ctx context.Context, source fs.FS) (appliance.AppJSON, error) {
-	if _, err := fs.Stat(source, "app.json"); errors.Is(err, fs.ErrNotExist) {
-		return appliance.AppJSON{}, nil
+	name, err := r.appJSONIn(ctx, source)
+	if name == "" || err != nil {
+		return appliance.AppJSON{}, err
 	}
-	r.progress.Step("Reading app.json")
-	a, err := builder.ReadAppJSON(source, ".")
+	r.progress.Step("Reading %s", name)
+	a, err := builder.ReadAppJSON(source, name)
 	if err != nil {
 		return a, err
 	}

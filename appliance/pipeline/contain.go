@@ -60,6 +60,12 @@ func (p *Pipeline) container(ctx context.Context, app appliance.AppName, typ, ph
 	if err := p.setLimits(ctx, &c, app, typ); err != nil {
 		return c, err
 	}
+	init, err := p.Property(ctx, app, InitProcessSetting)
+	if err != nil {
+		return c, err
+	}
+	// Options are of this app, or this type, and win.
+	c.NoInit = init == "false" && phase == DeployOptionsSetting
 	most := c.Fence // options can lower what an admin allows, and not raise it
 	for _, setting := range slices.Compact([]string{phase, OfType(phase, typ)}) {
 		list, err := p.List(ctx, app, setting)

@@ -82,7 +82,11 @@ func (r *run) startHealthy(ctx context.Context, release appliance.Release, gener
 		return nil, err
 	}
 	formation := Formation(release, scaled)
-	for _, group := range startOrder(formation, release.Services) {
+	groups, err := r.startGroups(ctx, formation, release.Services)
+	if err != nil {
+		return nil, err
+	}
+	for _, group := range groups {
 		var specs []appliance.ProcessSpec
 		for _, typ := range group {
 			if err := r.makeWay(ctx, release, typ, formation[typ], old); err != nil {

@@ -65,7 +65,11 @@ func (r *run) startBeside(ctx context.Context, x exchange, turn string) (started
 		formation[p.typ]++
 		indices[p.typ] = append(indices[p.typ], p.index)
 	}
-	for _, group := range startOrder(formation, x.release.Services) {
+	groups, err := r.startGroups(ctx, formation, x.release.Services)
+	if err != nil {
+		return nil, err
+	}
+	for _, group := range groups {
 		for _, typ := range group {
 			if err := r.makeWay(ctx, x.release, typ, len(indices[typ]), x.leave); err != nil {
 				return started, fmt.Errorf("end the old %s: %w", typ, err)

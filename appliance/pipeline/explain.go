@@ -60,9 +60,13 @@ func (r *run) explainSource(ctx context.Context, source *Source, plan *Plan) err
 	if err := r.placeProcfile(ctx, root); err != nil {
 		return err
 	}
-	appJSON, err := builder.ReadAppJSON(root.FS(), ".")
-	if err != nil {
+	appJSON := appliance.AppJSON{}
+	if name, err := r.appJSONIn(ctx, root.FS()); err != nil {
 		return err
+	} else if name != "" {
+		if appJSON, err = builder.ReadAppJSON(root.FS(), name); err != nil {
+			return err
+		}
 	}
 	b, reason, err := builder.For(root.FS(), settings, r.Builders...)
 	if err != nil {

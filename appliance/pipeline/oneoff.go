@@ -138,9 +138,11 @@ func (p *Pipeline) Enter(ctx context.Context, id string, w Wish, c Connection) (
 	if err != nil {
 		return 0, err
 	}
-	command := shell(release)
-	if len(w.Command) > 0 {
-		command = oneOffCommand(release, w.Command)
+	command := oneOffCommand(release, w.Command)
+	if len(w.Command) == 0 {
+		if command, err = p.shell(ctx, release); err != nil {
+			return 0, err
+		}
 	}
 	return p.Engine.Exec(ctx, id, appliance.ExecSpec{
 		Command: command, Env: w.Env, Stdin: c.Stdin, Out: c.Out, Err: c.Err, Terminal: c.Terminal, HangUp: hangUpTime,
@@ -163,9 +165,17 @@ func oneOffCommand(release appliance.Release, command []string) []string {
 	return command
 }
 
-// shell returns how to run a shell in a release's image: bash, or else sh.
-func shell(release appliance.Release) []string {
-	return shellCommand(release, "if command -v bash >/dev/null 2>&1; then exec bash; fi; exec sh")
+// shell returns how to run a shell in a release's image: what was set, as words
+// that no shell reads, or bash, or else sh.
+func (p *Pipeline) shell(ctx context.Context, release appliance.Release) ([]string, error) {
+	set, err := p.Property(ctx, release.App, ShellSetting)
+	if err != nil {
+		return nil, err
+	}
+	if words := strings.Fields(set); len(words) > 0 {
+		return oneOffCommand(release, words), nil
+	}
+	return shellCommand(release, "if command -v bash >/dev/null 2>&1; then exec bash; fi; exec sh"), nil
 }
 
 // quote makes one line for a shell of words.

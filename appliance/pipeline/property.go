@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/builder"
 )
 
 // Properties of an app's repository: what is not set for the app holds for the
@@ -19,8 +20,28 @@ const (
 	PushMaxFilesSetting    = "push-max-files"
 )
 
+// Properties of how an app's processes are started, which hold in the same way.
+const (
+	SchedulerSetting        = "scheduler"               // the name of what starts them
+	ShellSetting            = "shell"                   // what enter starts; bash or sh until it is set
+	InitProcessSetting      = "init-process"            // "false" if a process is the first of its container itself
+	ParallelScheduleSetting = "parallel-schedule-count" // how many process types start at once, or AllAtOnce
+)
+
+// BuildpacksAllowedSetting is "false" for an app that is not built with
+// buildpacks.
+const BuildpacksAllowedSetting = "buildpacks-allowed"
+
 // KeepReleasesSetting is how many of an app's releases are kept.
 const KeepReleasesSetting = "releases-keep"
+
+// AllAtOnce is the ParallelScheduleSetting of an app whose process types all
+// start at once.
+const AllAtOnce = "all"
+
+// DockerLocal is the name of what starts an app's processes: containers of the
+// Docker of this machine.
+const DockerLocal = "docker-local"
 
 // NoRevEnvVar is the RevEnvVarSetting of an app that gets no such variable.
 const NoRevEnvVar = "-"
@@ -35,6 +56,12 @@ var propertyDefaults = map[string]string{
 	PushMaxSizeSetting:     strconv.Itoa(1 << 30),
 	PushMaxFilesSetting:    "200000",
 	KeepReleasesSetting:    "10",
+
+	AppJSONSetting:           builder.AppJSONFile,
+	SchedulerSetting:         DockerLocal,
+	InitProcessSetting:       "true",
+	ParallelScheduleSetting:  AllAtOnce,
+	BuildpacksAllowedSetting: "true",
 }
 
 // Property returns what holds for the app.
@@ -43,7 +70,13 @@ func (p *Pipeline) Property(ctx context.Context, app appliance.AppName, name str
 	if err != nil || value != "" {
 		return value, err
 	}
-	if value, err = p.Store.Setting(ctx, name); err != nil || value != "" {
+	return p.MachineProperty(ctx, name)
+}
+
+// MachineProperty returns what holds for an app of which nothing is set.
+func (p *Pipeline) MachineProperty(ctx context.Context, name string) (string, error) {
+	value, err := p.Store.Setting(ctx, name)
+	if err != nil || value != "" {
 		return value, err
 	}
 	return propertyDefaults[name], nil

@@ -41,6 +41,11 @@ func (r *run) buildSettings(ctx context.Context) (s builder.Settings, err error)
 			return s, err
 		}
 	}
+	allowed, err := r.Property(ctx, r.app, BuildpacksAllowedSetting)
+	if err != nil {
+		return s, err
+	}
+	s.NoBuildpacks = allowed == "false"
 	if s.Start, err = r.StartCommands(ctx, r.app); err != nil {
 		return s, err
 	}

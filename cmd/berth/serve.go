@@ -189,6 +189,8 @@ func (d *daemon) moveIn(ctx context.Context, lock *os.File) (in *inside, err err
 		command.Git(pipe),
 		command.OneOffs(pipe),
 		command.Builder(pipe),
+		command.AppJSON(pipe),
+		command.Scheduler(pipe),
 		command.DockerOptions(pipe),
 		command.Storage(pipe),
 		command.Networks(pipe),

@@ -35,10 +35,15 @@ type accessLine struct {
 // router shows what the router did for an app: a line of each request, in
 // Heroku's form, or as it is kept.
 func (l logs) router(ctx context.Context, c *Call, last int) error {
-	log := l.Router.AccessLog
-	if log == nil {
+	return l.requests(ctx, c, last, func([]byte) bool { return true })
+}
+
+// requests is router of the requests whose lines are wanted.
+func (l logs) requests(ctx context.Context, c *Call, last int, wanted func(line []byte) bool) error {
+	if l.Router.AccessLog == nil {
 		return fmt.Errorf("the access log %w", appliance.ErrNotFound)
 	}
+	log := l.Router.AccessLog.Those(wanted)
 	asJSON, err := wantsJSON(c)
 	if err != nil {
 		return err

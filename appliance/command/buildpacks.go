@@ -1,7 +1,9 @@
 package command
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,8 +30,13 @@ func Buildpacks(p *pipeline.Pipeline) []Command {
 		}},
 		{Name: "buildpacks:remove", Args: "<app> [<buildpack>]", Short: "remove a buildpack, by its name or its place", For: Deployer, Run: b.remove, Flags: index},
 		{Name: "buildpacks:clear", Args: "<app>", Short: "remove all buildpacks, so that the source decides", For: Deployer, Run: b.clear},
+		{Name: "buildpacks:detect", Args: "<app>", Short: "show which buildpacks a build would use, without building", For: Viewer, Reads: true, Run: b.detect, Flags: func(fs *pflag.FlagSet) {
+			listing(fs)
+			fs.String("branch", "", "the branch to look at, in place of the deployed one")
+		}},
 		{Name: "buildpacks:list", Args: "<app>", Short: "list the buildpacks that were set", For: Viewer, Reads: true, Run: b.list, Flags: listing},
-		{Name: "buildpacks:report", Args: "<app>", Short: "show the buildpacks that were set", For: Viewer, Reads: true, Run: b.report, Flags: listing},
+		{Name: "buildpacks:report", Args: "<app>", Short: "show the buildpacks that were set, and the stack", For: Viewer, Reads: true, Run: b.report, Flags: listing},
+		{Name: "buildpacks:set-property", Args: "<app> <property> [<value>]", Short: "set stack, as stack:set", For: Deployer, Global: true, Run: b.setProperty},
 	}
 }
 
@@ -184,5 +191,57 @@ func (b buildpacks) report(ctx context.Context, c *Call) error {
 	if err != nil {
 		return err
 	}
-	return c.Report(string(c.App)+" buildpacks information", properties{{"buildpacks-list", strings.Join(list, ",")}})
+	own, err := b.Store.AppSetting(ctx, c.App, pipeline.StackSetting)
+	if err != nil {
+		return err
+	}
+	machine, err := b.Store.Setting(ctx, pipeline.StackSetting)
+	if err != nil {
+		return err
+	}
+	return c.Report(string(c.App)+" buildpacks information", properties{
+		{"buildpacks-computed-stack", cmp.Or(own, machine, builder.OwnStack)}, {"buildpacks-global-stack", machine},
+		{"buildpacks-list", strings.Join(list, ",")}, {"buildpacks-stack", own},
+	})
+}
+
+// setProperty is stack:set with Dokku's words.
+func (b buildpacks) setProperty(ctx context.Context, c *Call) error {
+	if property := c.Args[1]; property != "stack" {
+		return unknownProperty(property, "stack")
+	}
+	call := *c
+	call.Args = append([]string{c.Args[0]}, c.Args[2:]...)
+	return stack(b).set(ctx, &call)
+}
+
+// A detection is which buildpacks a build would use, as scripts are shown it.
+type detection struct {
+	App     string   `json:"app"`
+	Branch  string   `json:"branch"`
+	Commit  string   `json:"commit"`
+	Details []string `json:"details"`
+}
+
+// detect says what buildpacks would do with the source, also of an app that
+// something else builds.
+func (b buildpacks) detect(ctx context.Context, c *Call) (err error) {
+	branch, _ := c.Flags.GetString("branch")
+	if branch != "" {
+		if branch, err = ParseBranch(branch); err != nil {
+			return err
+		}
+	}
+	plan, err := b.DetectBuildpacks(ctx, c.App, branch, c.Stderr)
+	if errors.Is(err, pipeline.ErrNothingPushed) {
+		return c.List("", struct{}{}, []string{fmt.Sprintf("Nothing has been pushed to %s yet", c.App)})
+	}
+	if err != nil {
+		return err
+	}
+	var rows []string
+	for _, line := range plan.Lines {
+		rows = append(rows, "       "+line)
+	}
+	return c.List(fmt.Sprintf("Buildpacks of %s (%.7s on %s)", c.App, plan.Commit, plan.Branch), detection{string(c.App), plan.Branch, plan.Commit, plan.Lines}, rows)
 }

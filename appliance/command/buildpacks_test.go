@@ -59,7 +59,7 @@ func TestBuildpacksAreShownAsInDokku(t *testing.T) {
 	if got, want := w.ok("buildpacks:list", "blog"), "=====> blog buildpack urls\n       https://github.com/heroku/heroku-buildpack-ruby.git\n       nodejs\n"; got != want {
 		t.Errorf("list = %q, want %q", got, want)
 	}
-	if got, want := w.ok("buildpacks:report", "blog"), "=====> blog buildpacks information\n       Buildpacks list:               https://github.com/heroku/heroku-buildpack-ruby.git,nodejs\n"; got != want {
+	if got, want := w.ok("buildpacks:report", "blog"), "=====> blog buildpacks information\n       Buildpacks computed stack:     debian-12\n       Buildpacks global stack:\n       Buildpacks list:               https://github.com/heroku/heroku-buildpack-ruby.git,nodejs\n       Buildpacks stack:\n"; got != want {
 		t.Errorf("report = %q, want %q", got, want)
 	}
 	if said := w.ok("buildpacks:clear", "blog"); said != "-----> The source of blog decides from the next build on\n" {

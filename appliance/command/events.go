@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -28,6 +29,8 @@ func (l logs) eventCommands() []Command {
 	return []Command{
 		{Name: "events", Args: "[<app>]", Short: "show who did what", For: Viewer, Reads: true, Past: true, Run: l.events, Flags: flags},
 		{Name: "events:list", Args: "[<app>]", Short: "the same as events", For: Viewer, Reads: true, Past: true, Run: l.events, Flags: flags},
+		{Name: "events:on", Short: "do nothing: events are always kept", For: Anyone, Reads: true, Run: l.eventsOn},
+		{Name: "events:off", Short: "fail: events are always kept", Run: l.eventsOff},
 		{Name: "events:set", Args: "<event-property> [<value>]", Short: "set how many events are kept: keep; no value takes it back", Run: l.setEvents, Flags: global},
 	}
 }
@@ -119,6 +122,19 @@ func eventLine(e appliance.Event) string {
 		result = e.Error
 	}
 	return fmt.Sprintf("%s %-16s %-6s %-16s %-20s %s: %s", e.At.Format(time.RFC3339), e.Actor, e.Door, e.App, e.Action, e.Detail, result)
+}
+
+// eventsOn is Dokku's, which keeps no events until it is told to.
+func (l logs) eventsOn(ctx context.Context, c *Call) error {
+	if !c.Bool("quiet") {
+		fmt.Fprintln(c.Stdout, "-----> Nothing to do: events are always kept")
+	}
+	return nil
+}
+
+// eventsOff refuses: a trail that who has something to hide can stop is none.
+func (l logs) eventsOff(ctx context.Context, c *Call) error {
+	return appliance.WithHint(errors.New("events cannot be turned off: who did what is always kept"), "events:set keep <n> says how many")
 }
 
 // The bounds of how many events can be kept.

@@ -30,6 +30,7 @@ func Networks(p *pipeline.Pipeline) []Command {
 		{Name: "network:list", Short: "list the networks that apps can share", Reads: true, Run: n.list, Flags: listing},
 		{Name: "network:report", Args: "<app>", Short: "show which networks an app is on", For: Viewer, Reads: true, Run: n.report, Flags: listing},
 		{Name: "network:set", Args: "<app> <property> [<network>...]", Short: "set attach-post-create, attach-post-deploy or initial-network", Run: n.set},
+		{Name: "network:rebuildall", Short: "do nothing: networks are joined when containers are made", For: Anyone, Reads: true, Run: n.rebuildAll},
 		{Name: "network:rebuild", Args: "<app>", Short: "do nothing: networks are joined when containers are made", For: Deployer, Reads: true, Run: n.rebuild, Flags: func(*pflag.FlagSet) {}},
 	}
 }
@@ -197,5 +198,13 @@ func (n networks) set(ctx context.Context, c *Call) error {
 
 func (n networks) rebuild(ctx context.Context, c *Call) error {
 	fmt.Fprintf(c.Stdout, "-----> Nothing to do: ps:restart %s has its containers join its networks anew\n", c.App)
+	return nil
+}
+
+func (n networks) rebuildAll(ctx context.Context, c *Call) error {
+	if c.Bool("quiet") {
+		return nil
+	}
+	fmt.Fprintln(c.Stdout, "-----> Nothing to do: ps:restart --all has all containers join their networks anew")
 	return nil
 }

@@ -28,7 +28,7 @@ func Router(p *pipeline.Pipeline) []Command {
 		{Name: "headers:report", Args: "<app>", Short: "list the headers that every answer of an app gets", For: Viewer, Reads: true, Run: d.headers, Flags: listing},
 		{Name: "headers:set", Args: "<app> <header> [<text>...]", Short: "set a header on every answer; without a text take it away", For: Manager, Secret: true, Run: d.setHeader},
 		{Name: "headers:unset", Args: "<app> <header>", Short: "leave a header to the app", For: Manager, Run: d.unsetHeader},
-	}, errorPages(d), maintenance(d), redirects(d), httpAuth(d))
+	}, errorPages(d), maintenance(d), redirects(d), httpAuth(d), nginx(d))
 }
 
 func (d door) set(ctx context.Context, c *Call) error {

@@ -225,6 +225,9 @@ func args(c command.Command) []string {
 // listings are the commands that list something.
 func (w *world) listings() (list []command.Command) {
 	for _, c := range w.All() {
+		if c.Name == "nginx:access-logs" || c.Name == "nginx:error-logs" || c.Name == "buildpacks:detect" {
+			continue // a value in each line; the last asks a builder that this world has not
+		}
 		if c.Name == "logs" || c.Name == "top" || c.Name == "report" || c.Name == "config:import" || c.Name == "network:info" {
 			continue // the first do not end, or have much to say: each line is a value; the next reads the format; the last is of a network that must be there
 		}

@@ -27,10 +27,30 @@ var ErrNothingPushed = fmt.Errorf("a commit to build %w", appliance.ErrNotFound)
 // Explain says what a build of the commit that the deployed branch is at would
 // do, and changes nothing, but that a stack is made that is missing. How that
 // goes it prints to out.
-func (p *Pipeline) Explain(ctx context.Context, app appliance.AppName, out io.Writer) (plan Plan, err error) {
+func (p *Pipeline) Explain(ctx context.Context, app appliance.AppName, out io.Writer) (Plan, error) {
+	return p.explain(ctx, app, Plan{}, out)
+}
+
+// DetectBuildpacks is Explain as if buildpacks were to build the app, of the
+// commit that a branch is at, or the deployed one for "".
+func (p *Pipeline) DetectBuildpacks(ctx context.Context, app appliance.AppName, branch string, out io.Writer) (Plan, error) {
+	return p.explain(ctx, app, Plan{Branch: branch, Builder: builder.Buildpacks{}.Name()}, out)
+}
+
+// explain is Explain with the branch and the builder that the plan has already.
+func (p *Pipeline) explain(ctx context.Context, app appliance.AppName, wanted Plan, out io.Writer) (plan Plan, err error) {
 	r := &run{Pipeline: p, app: app, progress: progress.New(out)}
-	if plan.Branch, plan.Commit, err = p.Head(ctx, app); err != nil {
+	plan = wanted
+	if plan.Branch != "" {
+		plan.Commit, err = p.Repos.Branch(ctx, app, plan.Branch)
+	} else {
+		plan.Branch, plan.Commit, err = p.Head(ctx, app)
+	}
+	if err != nil {
 		return plan, err
+	}
+	if wanted.Branch != "" && plan.Commit == "" {
+		return plan, fmt.Errorf("branch %s of %s %w", plan.Branch, app, appliance.ErrNotFound)
 	}
 	if plan.Commit == "" {
 		return plan, appliance.WithHint(fmt.Errorf("%s: %w", app, ErrNothingPushed), "push it: git push berth main")
@@ -51,6 +71,9 @@ func (r *run) explainSource(ctx context.Context, source *Source, plan *Plan) err
 	settings, err := r.buildSettings(ctx)
 	if err != nil {
 		return err
+	}
+	if plan.Builder != "" {
+		settings.Selected = plan.Builder
 	}
 	root, dir, err := builder.Enter(r.app, source.Dir, settings.Dir)
 	if err != nil {

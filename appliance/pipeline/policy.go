@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/berthhq/berth/appliance"
@@ -108,6 +109,29 @@ func (d *door) policy() router.Policy {
 		policy.Auth.Users = d.auth.Users
 	}
 	return policy
+}
+
+// CheckDoor returns what is wrong with what is kept about the door of an app, or,
+// for "", of the machine; nil if nothing is. What is wrong does not hold.
+func (p *Pipeline) CheckDoor(ctx context.Context, app appliance.AppName) error {
+	d, err := p.door(ctx, app, doorChange{})
+	if err != nil {
+		return err
+	}
+	set := d.own
+	if app == "" {
+		set = d.machine
+	}
+	var wrong []error
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		i := slices.IndexFunc(DoorProperties, func(p DoorProperty) bool { return p.Name == name })
+		if i < 0 {
+			wrong = append(wrong, fmt.Errorf("%s: there is no such property", name))
+		} else if err := DoorProperties[i].Check(set[name]); err != nil {
+			wrong = append(wrong, fmt.Errorf("%s %.80q: %w", name, set[name], err))
+		}
+	}
+	return errors.Join(append(wrong, d.policy().Validate())...)
 }
 
 // maxDoorSetting bounds what is kept of an app in one setting: it stays in

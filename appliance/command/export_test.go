@@ -1,5 +1,18 @@
 package command
 
+import "strings"
+
+// FullName is fullName.
+var FullName = fullName
+
+// Takes tells whether the command takes a flag, as "--force" or "-t".
+func (c Command) Takes(flag string) bool {
+	if name, ok := strings.CutPrefix(flag, "--"); ok {
+		return c.flags().Lookup(name) != nil
+	}
+	return c.flags().ShorthandLookup(strings.TrimPrefix(flag, "-")) != nil
+}
+
 // Manual returns for each command in the manual what it says, and how many
 // examples it has.
 func Manual() map[string]struct {

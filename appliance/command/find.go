@@ -14,9 +14,13 @@ var groupAliases = map[string]string{
 	"docker-local": "scheduler-docker-local",
 	"dockerfile":   "builder-dockerfile",
 	"herokuish":    "builder-herokuish",
+	"k3s":          "scheduler-k3s",
 	"lambda":       "builder-lambda",
 	"nixpacks":     "builder-nixpacks",
+	"rails":        "builder-railpack",
+	"railpack":     "builder-railpack",
 	"pack":         "builder-pack",
+	"redirect":     "redirects",
 }
 
 // find returns the command that a command line names, and its arguments.
@@ -34,12 +38,13 @@ func (s *Set) find(ctx context.Context, session *Session, args []string) (Comman
 	if c, ok := s.commands[name]; ok {
 		return c, rest, nil
 	}
-	group, verb, _ := strings.Cut(name, ":")
-	if full, ok := groupAliases[group]; ok {
-		if c, ok := s.commands[strings.TrimSuffix(full+":"+verb, ":")]; ok {
-			return c, rest, nil
-		}
-		group = full
+	full := fullName(name)
+	if c, ok := s.commands[full]; ok {
+		return c, rest, nil
+	}
+	group, verb, _ := strings.Cut(full, ":")
+	if why := insteadOf(full); why != "" {
+		return Command{}, nil, appliance.WithHint(&unknownError{session.program(), name}, why+"`help` lists the commands")
 	}
 	visible, err := s.visible(ctx, session.Actor)
 	if err != nil {
@@ -53,6 +58,15 @@ func (s *Set) find(ctx context.Context, session *Session, args []string) (Comman
 		hint = fmt.Sprintf("See `%s help` for a list of available commands.", session.Program)
 	}
 	return Command{}, nil, appliance.WithHint(&unknownError{session.program(), name}, didYouMean(name, commandNames(visible))+hint)
+}
+
+// fullName is the name of a command whose group may be an alias.
+func fullName(name string) string {
+	group, verb, _ := strings.Cut(name, ":")
+	if full, ok := groupAliases[group]; ok {
+		return strings.TrimSuffix(full+":"+verb, ":")
+	}
+	return name
 }
 
 // visible returns the commands for people that the actor may use, on one app or

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -26,9 +27,7 @@ func (s *Set) help(ctx context.Context, c *Call) error {
 		return err
 	}
 	about := strings.TrimSuffix(strings.Join(c.Args, ""), ":help")
-	if full, ok := groupAliases[about]; ok {
-		about = full
-	}
+	about = fullName(about)
 	group := slices.DeleteFunc(slices.Clone(visible), func(c Command) bool { return c.group() != about })
 	i := slices.IndexFunc(visible, func(c Command) bool { return c.Name == about })
 	switch {
@@ -76,7 +75,7 @@ func (s *Set) noHelp(ctx context.Context, c *Call, about string) error {
 	if err != nil {
 		return err
 	}
-	return appliance.WithHint(fmt.Errorf("command %.60q %w", about, appliance.ErrNotFound), didYouMean(about, commandNames(visible))+"`help` lists the commands")
+	return appliance.WithHint(fmt.Errorf("command %.60q %w", about, appliance.ErrNotFound), cmp.Or(insteadOf(about), didYouMean(about, commandNames(visible)))+"`help` lists the commands")
 }
 
 // writeGroups lists the groups of the commands, and those commands that are

@@ -128,7 +128,11 @@ func (s settings) set(ctx context.Context, c *Call, name, value string) error {
 }
 
 func unknownProperty(name string, known ...string) error {
-	return appliance.WithHint(fmt.Errorf("property %.60q %w", name, appliance.ErrNotFound), "known: "+strings.Join(known, ", "))
+	hint := "known: " + strings.Join(known, ", ")
+	if why := insteadOfProperty[name]; why != "" {
+		hint = "instead: " + why + "\n" + hint
+	}
+	return appliance.WithHint(fmt.Errorf("property %.60q %w", name, appliance.ErrNotFound), hint)
 }
 
 // global declares --global, which Dokku's users write where a setting can be

@@ -60,7 +60,7 @@ func (s *Set) ofAll(ctx context.Context, c Command, session *Session, args []str
 	}
 	flags := c.flags()
 	if err := flags.Parse(args); err != nil {
-		return c.usage(": " + err.Error())
+		return c.wrongFlag(flags, err)
 	}
 	if _, named := c.appFlag(flags); named || flags.NArg() > 0 {
 		return c.usage(": --all stands for the app, and for all of it")

@@ -2,6 +2,7 @@ package command
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -63,7 +64,7 @@ func (c Command) parse(session *Session, args []string) (*Call, error) {
 	if err := flags.Parse(args); err == pflag.ErrHelp {
 		return nil, err
 	} else if err != nil {
-		return nil, c.usage(": " + err.Error())
+		return nil, c.wrongFlag(flags, err)
 	}
 	if c.Every != nil {
 		if _, err := c.parallel(flags); err != nil {
@@ -155,6 +156,22 @@ func (c Command) appFlag(flags *pflag.FlagSet) (app string, given bool) {
 // be said.
 func (c Command) usage(what string) error {
 	return appliance.WithHint(fmt.Errorf("%w: %s%s", ErrUsage, c.line(), what), c.help())
+}
+
+// wrongFlag returns the usage error about a flag that cannot be read, with the
+// one that could have been meant.
+func (c Command) wrongFlag(flags *pflag.FlagSet, err error) error {
+	usage := c.usage(": " + err.Error())
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		return appliance.WithHint(usage, didYouMean("--"+unknown.GetSpecifiedName(), flagNames(flags))+c.help())
+	}
+	return usage
+}
+
+// flagNames are the flags that there are, as they are typed.
+func flagNames(flags *pflag.FlagSet) (names []string) {
+	flags.VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
+	return names
 }
 
 // line is the command as its usage has it.

@@ -138,7 +138,7 @@ func listing(fs *pflag.FlagSet) {
 // for.
 func (c *Call) List(heading string, value any, rows []string) error {
 	if c.property != "" {
-		return fmt.Errorf("%w: unknown flag: --%.60s", ErrUsage, c.property)
+		return c.value(propertiesOf(value))
 	}
 	switch format, _ := c.Flags.GetString("format"); format {
 	case "json":

@@ -1,7 +1,10 @@
 package command
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/berthhq/berth/appliance"
@@ -35,6 +38,25 @@ func (c *Call) Report(heading string, report properties) error {
 	return c.List(heading, values, rows)
 }
 
+// propertiesOf returns those members of a report's JSON, and of the objects in
+// it, that are values.
+func propertiesOf(report any) (list properties) {
+	text, err := json.Marshal(report)
+	var members map[string]any
+	if err != nil || json.Unmarshal(text, &members) != nil {
+		return nil // it is a list
+	}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		switch value := members[name].(type) {
+		case string:
+			list = append(list, [2]string{name, value})
+		case map[string]any:
+			list = append(list, propertiesOf(value)...)
+		}
+	}
+	return list
+}
+
 // value prints the one property that was asked for. Dokku's names begin with
 // the group that the command is of.
 func (c *Call) value(report properties) error {
@@ -46,7 +68,11 @@ func (c *Call) value(report properties) error {
 		}
 		known = append(known, "--"+p[0])
 	}
-	return appliance.WithHint(fmt.Errorf("%w: no property %.60q to show", ErrUsage, c.property), "there are: "+strings.Join(known, ", "))
+	all := append(flagNames(c.Flags), known...)
+	if len(known) == 0 {
+		return appliance.WithHint(fmt.Errorf("%w: unknown flag: --%.60s", ErrUsage, c.property), strings.TrimSuffix(didYouMean("--"+c.property, all), "\n"))
+	}
+	return appliance.WithHint(fmt.Errorf("%w: no property %.60q to show", ErrUsage, c.property), didYouMean("--"+c.property, all)+"there are: "+strings.Join(known, ", "))
 }
 
 // isReport tells whether a command shows the properties of an app.

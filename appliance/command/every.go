@@ -1,7 +1,9 @@
 package command
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,7 +26,8 @@ func (c Command) isOfEvery(args []string) bool {
 	return !named
 }
 
-// ofEvery runs a report for each app, through the gate.
+// ofEvery runs a report for each app, through the gate. In JSON it is a list
+// with an object for each.
 func (s *Set) ofEvery(ctx context.Context, c Command, session *Session, args []string) error {
 	if session.Actor.Name == "" {
 		return fmt.Errorf("%s: %w", c.Name, appliance.ErrDenied)
@@ -33,6 +36,7 @@ func (s *Set) ofEvery(ctx context.Context, c Command, session *Session, args []s
 	if err != nil {
 		return err
 	}
+	rows, asJSON := []reportRow{}, c.asksJSON(args)
 	for _, app := range apps {
 		switch err := Permit(ctx, s.store, session.Actor, c.For, app.Name); {
 		case errors.Is(err, appliance.ErrDenied):
@@ -40,9 +44,30 @@ func (s *Set) ofEvery(ctx context.Context, c Command, session *Session, args []s
 		case err != nil:
 			return err
 		}
-		if err := s.execute(ctx, session, nil, append([]string{c.Name, string(app.Name)}, args...)); err != nil {
+		var out bytes.Buffer
+		one := *session
+		if asJSON {
+			one.Stdout = &out
+		}
+		if err := s.execute(ctx, &one, nil, append([]string{c.Name, string(app.Name)}, args...)); err != nil {
 			return err
 		}
+		rows = append(rows, reportRow{App: string(app.Name), Report: c.Name, Values: bytes.TrimSpace(out.Bytes())})
 	}
-	return nil
+	if !asJSON {
+		return nil
+	}
+	return json.NewEncoder(session.Stdout).Encode(rows)
+}
+
+// asksJSON tells whether a report was asked for as JSON, and not for the value
+// of one property.
+func (c Command) asksJSON(args []string) bool {
+	flags := c.flags()
+	args, property := c.takeProperty(args)
+	if property != "" || flags.Parse(args) != nil {
+		return false
+	}
+	format, err := flags.GetString("format")
+	return err == nil && format == "json"
 }

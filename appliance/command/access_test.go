@@ -85,7 +85,7 @@ func TestTeamIsGrantedAnAppTogether(t *testing.T) {
 	if r := w.run(eve, "ps", "blog"); !errors.Is(r.err, appliance.ErrDenied) {
 		t.Errorf("out of the team: %v, want ErrDenied", r.err)
 	}
-	w.ok("teams:destroy", "devs")
+	w.ok("teams:destroy", "devs", "--force")
 	if r := w.run(carol, "ps", "blog"); !errors.Is(r.err, appliance.ErrDenied) {
 		t.Errorf("without the team: %v, want ErrDenied", r.err)
 	}

@@ -19,7 +19,7 @@ func Teams(store *db.Store) []Command {
 	t := teams{store}
 	return []Command{
 		{Name: "teams:create", Args: "<team>", Short: "make a team of keys", Run: t.create},
-		{Name: "teams:destroy", Args: "<team>", Short: "forget a team, and what it gave access to", Run: t.destroy},
+		{Name: "teams:destroy", Args: "<team>", Short: "forget a team, and what it gave access to", Run: t.destroy, Flags: force},
 		{Name: "teams:list", Args: "[<team>]", Short: "list the teams and their keys", Reads: true, Run: t.list, Flags: listing},
 		{Name: "teams:add", Args: "<team> <key>...", Short: "add keys to a team", Run: t.add},
 		{Name: "teams:remove", Args: "<team> <key>...", Short: "take keys out of a team", Run: t.remove},
@@ -40,6 +40,17 @@ func (t teams) create(ctx context.Context, c *Call) error {
 
 func (t teams) destroy(ctx context.Context, c *Call) error {
 	name := strings.TrimPrefix(c.Args[0], "@")
+	if !c.Bool("force") {
+		all, err := t.store.Teams(ctx)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(all, func(t appliance.Team) bool { return t.Name == name }) {
+			if err := confirm(c, "the team "+name+", and what it gave access to", name, "teams:destroy "+name); err != nil {
+				return err
+			}
+		}
+	}
 	if err := t.store.DestroyTeam(ctx, name); err != nil {
 		return appliance.WithHint(err, "teams:list shows the teams there are")
 	}

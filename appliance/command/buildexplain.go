@@ -28,11 +28,17 @@ func (b builds) explain(ctx context.Context, c *Call) error {
 		return err
 	}
 	row := planRow{string(c.App), plan.Branch, plan.Commit, plan.Builder, plan.Reason, append([]string{}, plan.Lines...), map[string]string{}}
-	rows := []string{fmt.Sprintf("-----> %s (%s)", plan.Builder, plan.Reason)}
+	rows, arrow := []string{}, "-----> "
+	if c.Bool("quiet") {
+		arrow = ""
+	}
+	rows = append(rows, fmt.Sprintf("%s%s (%s)", arrow, plan.Builder, plan.Reason))
 	for _, line := range plan.Lines {
 		rows = append(rows, "       "+line)
 	}
-	rows = append(rows, "-----> It may take, as resource:limit says")
+	if !c.Bool("quiet") {
+		rows = append(rows, "-----> It may take, as resource:limit says")
+	}
 	for _, l := range pipeline.Limits {
 		row.Limits[l.Name] = l.Show(plan.Fence)
 		rows = append(rows, fmt.Sprintf("       %-11s%s", l.Name+":", l.Show(plan.Fence)))

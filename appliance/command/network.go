@@ -197,6 +197,9 @@ func (n networks) set(ctx context.Context, c *Call) error {
 }
 
 func (n networks) rebuild(ctx context.Context, c *Call) error {
+	if c.Bool("quiet") {
+		return nil
+	}
 	fmt.Fprintf(c.Stdout, "-----> Nothing to do: ps:restart %s has its containers join its networks anew\n", c.App)
 	return nil
 }

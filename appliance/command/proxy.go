@@ -64,6 +64,9 @@ func (x proxy) set(ctx context.Context, c *Call) error {
 }
 
 func (x proxy) nothing(ctx context.Context, c *Call) error {
+	if c.Bool("quiet") {
+		return nil
+	}
 	fmt.Fprintln(c.Stdout, "-----> Nothing to do: the router reads no files, and has every change at once")
 	return nil
 }

@@ -35,7 +35,7 @@ func (s overview) status(ctx context.Context, c *Call) error {
 	if err != nil {
 		return err
 	}
-	return c.List("", r, r.rows(c.TTY))
+	return c.List("", r, r.rows(c.TTY, c.Bool("quiet")))
 }
 
 const (
@@ -44,7 +44,9 @@ const (
 	home  = "\x1b[H\x1b[2J" // of the cursor, on an empty screen
 )
 
-func (r statusReport) rows(colours bool) (rows []string) {
+// rows is how it is shown: what is wrong, the machine, and a line for each app,
+// or of these only what is no heading.
+func (r statusReport) rows(colours, quiet bool) (rows []string) {
 	for _, line := range r.Trouble {
 		line = " !     " + line
 		if colours {
@@ -52,12 +54,14 @@ func (r statusReport) rows(colours bool) (rows []string) {
 		}
 		rows = append(rows, line)
 	}
-	if m := r.Machine; m != nil {
+	if m := r.Machine; m != nil && !quiet {
 		rows = append(rows, fmt.Sprintf("=====> load %.2f of %d CPUs, memory %s of %s, disk %s of %s", m.Load[0], m.CPUs,
 			amount(m.MemoryUsed), amount(m.Memory), amount(m.DiskUsed), amount(m.Disk)))
 	}
 	const form = "%-20s %-12s %-9s %-6s %6s %9s %7s %8s  %s"
-	rows = append(rows, fmt.Sprintf(form, "app", "state", "processes", "live", "cpu", "memory", "req/s", "restarts", "url"))
+	if !quiet {
+		rows = append(rows, fmt.Sprintf(form, "app", "state", "processes", "live", "cpu", "memory", "req/s", "restarts", "url"))
+	}
 	for _, a := range r.Apps {
 		release := "-"
 		if a.Release > 0 {
@@ -102,7 +106,7 @@ func (s overview) top(ctx context.Context, c *Call) error {
 			if c.TTY {
 				page.WriteString(home)
 			}
-			for _, row := range r.rows(c.TTY) {
+			for _, row := range r.rows(c.TTY, c.Bool("quiet")) {
 				fmt.Fprintln(&page, row)
 			}
 		}

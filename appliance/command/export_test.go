@@ -31,3 +31,13 @@ func Manual() map[string]struct {
 	}
 	return all
 }
+
+// Words returns what the command takes args for: its arguments, with the app
+// first if it is about one.
+func (c Command) Words(args []string) ([]string, error) {
+	call, err := c.parse(&Session{}, args)
+	if err != nil {
+		return nil, err
+	}
+	return call.Args, nil
+}

@@ -5,6 +5,7 @@ var groups = map[string]string{
 	"scheduler-docker-local": "how the processes of an app are started",
 
 	"access":             "let keys and teams view, deploy or administer an app",
+	"api":                "commands over HTTPS",
 	"apps":               "make, list and remove apps",
 	"app-json":           "where an app's app.json is",
 	"builder":            "how an app is built",
@@ -39,6 +40,7 @@ var groups = map[string]string{
 	"ssh-keys":           "who may come in",
 	"stack":              "what buildpacks build on",
 	"storage":            "what of an app outlives its containers",
+	"tokens":             "who may ask over HTTPS",
 	"trace":              "how much the daemon's log tells",
 	"teams":              "keys that are granted apps together",
 }

@@ -29,6 +29,10 @@ type Store struct {
 	db   *sql.DB
 	seal seal
 
+	// Settings are asked for all the time, and what is asked takes as long to
+	// read as the answer to find.
+	readSetting, readAppSetting *sql.Stmt
+
 	recording sync.Mutex    // guards recorded
 	recorded  chan struct{} // closed at the next event, if somebody waits
 }
@@ -58,6 +62,12 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if err := s.scrub(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("scrub %s: %w", path, err), db.Close())
 	}
+	if s.readSetting, err = db.PrepareContext(ctx, `SELECT value FROM settings WHERE name = ?2`); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	if s.readAppSetting, err = db.PrepareContext(ctx, `SELECT value FROM app_settings WHERE app = ?1 AND name = ?2`); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	return s, nil
 }
 
@@ -73,7 +83,9 @@ func private(path string) error {
 }
 
 // Close closes the store.
-func (s *Store) Close() error { return s.db.Close() }
+func (s *Store) Close() error {
+	return errors.Join(s.readSetting.Close(), s.readAppSetting.Close(), s.db.Close())
+}
 
 // migrate reads or makes the key, and applies the migrations that the file has
 // not seen. SQLite's user_version counts those it has.

@@ -14,7 +14,7 @@ import (
 
 // Setting returns a setting of the appliance, or "".
 func (s *Store) Setting(ctx context.Context, name string) (string, error) {
-	return s.setting(ctx, "", name, `SELECT value FROM settings WHERE name = ?2`)
+	return s.setting(ctx, "", name, s.readSetting)
 }
 
 // Set changes a setting of the appliance; "" takes it back.
@@ -31,7 +31,7 @@ func (s *Store) Set(ctx context.Context, name, value string) error {
 
 // AppSetting returns a setting of an app, or "".
 func (s *Store) AppSetting(ctx context.Context, app appliance.AppName, name string) (string, error) {
-	return s.setting(ctx, app, name, `SELECT value FROM app_settings WHERE app = ?1 AND name = ?2`)
+	return s.setting(ctx, app, name, s.readAppSetting)
 }
 
 // AppSettings returns a setting of all apps that have it.
@@ -100,9 +100,9 @@ func (s *Store) CopySettings(ctx context.Context, from, to appliance.AppName, bu
 	return err
 }
 
-func (s *Store) setting(ctx context.Context, app appliance.AppName, name, text string) (string, error) {
+func (s *Store) setting(ctx context.Context, app appliance.AppName, name string, read *sql.Stmt) (string, error) {
 	var sealed []byte
-	err := s.db.QueryRowContext(ctx, text, app, name).Scan(&sealed)
+	err := read.QueryRowContext(ctx, app, name).Scan(&sealed)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/git"
 	"github.com/berthhq/berth/appliance/pipeline"
 )
 
@@ -110,30 +111,34 @@ func (g repository) report(ctx context.Context, c *Call) error {
 	if err != nil {
 		return err
 	}
-	branch, commit, at, err := g.head(ctx, c.App)
+	tip, err := g.head(ctx, c.App)
 	if err != nil {
 		return err
 	}
 	updated := ""
-	if !at.IsZero() {
-		updated = strconv.FormatInt(at.Unix(), 10)
+	if !tip.At.IsZero() {
+		updated = strconv.FormatInt(tip.At.Unix(), 10)
 	}
 	return c.Report(string(c.App)+" git information", append(rows,
-		[2]string{"git-branch", branch}, [2]string{"git-deploy-key", key.Public}, [2]string{"git-last-updated-at", updated}, [2]string{"git-sha", commit}))
+		[2]string{"git-branch", tip.Branch}, [2]string{"git-deploy-key", key.Public}, [2]string{"git-last-updated-at", updated}, [2]string{"git-sha", tip.Commit}))
 }
 
-// head is the deploy branch, with its commit and the time it was moved there.
-func (g repository) head(ctx context.Context, app appliance.AppName) (branch, commit string, at time.Time, err error) {
-	if branch, commit, err = g.Head(ctx, app); err != nil || commit == "" {
-		return branch, commit, at, err
+// head is the deploy branch, with its commit and the time that was made.
+func (g repository) head(ctx context.Context, app appliance.AppName) (git.Tip, error) {
+	branch, err := g.Property(ctx, app, pipeline.DeployBranchSetting)
+	if err != nil {
+		return git.Tip{}, err
 	}
-	at, err = g.Repos.CommitTime(ctx, app, commit)
-	return branch, commit, at, err
+	tip, err := g.Repos.Tip(ctx, app, branch)
+	if tip.Branch == "" {
+		tip.Branch = branch // nothing was pushed to it yet
+	}
+	return tip, err
 }
 
 // status tells what the repository has, and what of it runs.
 func (g repository) status(ctx context.Context, c *Call) error {
-	branch, commit, at, err := g.head(ctx, c.App)
+	tip, err := g.head(ctx, c.App)
 	if err != nil {
 		return err
 	}
@@ -141,9 +146,9 @@ func (g repository) status(ctx context.Context, c *Call) error {
 	if err != nil {
 		return err
 	}
-	rows := properties{{"branch", branch}, {"commit", commit}, {"committed-at", ""}, {"deployed-commit", ""}, {"release", ""}}
-	if !at.IsZero() {
-		rows[2][1] = at.UTC().Format(time.RFC3339)
+	rows := properties{{"branch", tip.Branch}, {"commit", tip.Commit}, {"committed-at", ""}, {"deployed-commit", ""}, {"release", ""}}
+	if !tip.At.IsZero() {
+		rows[2][1] = tip.At.UTC().Format(time.RFC3339)
 	}
 	if app.LiveRelease != 0 {
 		live, err := g.Store.Release(ctx, c.App, app.LiveRelease)

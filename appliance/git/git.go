@@ -284,12 +284,27 @@ func explain(err error, stderr *bytes.Buffer) error {
 	return fmt.Errorf("git: %w", err)
 }
 
-// CommitTime returns when a commit was made.
-func (r Repos) CommitTime(ctx context.Context, app appliance.AppName, commit string) (time.Time, error) {
-	out, err := r.output(ctx, r.Path(app), nil, "show", "--no-patch", "--format=%ct", commit, "--")
+// A Tip is the last commit of a branch.
+type Tip struct {
+	Branch, Commit string
+	At             time.Time // when it was made
+}
+
+// Tip returns the last commit of a branch, or of the one that a clone checks
+// out if none is named. It is empty if there is none.
+func (r Repos) Tip(ctx context.Context, app appliance.AppName, branch string) (Tip, error) {
+	out, err := r.output(ctx, r.Path(app), nil, "for-each-ref", "--format=%(HEAD) %(objectname) %(committerdate:unix) %(refname)", headsRef+branch)
 	if err != nil {
-		return time.Time{}, err
+		return Tip{}, err
 	}
-	seconds, err := strconv.ParseInt(strings.TrimSpace(string(out)), 10, 64)
-	return time.Unix(seconds, 0), err
+	for line := range strings.Lines(string(out)) {
+		head := line[0] == '*'
+		words := strings.Fields(line[1:])
+		if len(words) != 3 || branch == "" && !head || branch != "" && words[2] != headsRef+branch {
+			continue
+		}
+		seconds, err := strconv.ParseInt(words[1], 10, 64)
+		return Tip{strings.TrimPrefix(words[2], headsRef), words[0], time.Unix(seconds, 0)}, err
+	}
+	return Tip{}, nil
 }

@@ -253,6 +253,24 @@ func TestBranchIsThatBranchOnly(t *testing.T) {
 	}
 }
 
+func TestTipIsTheLastCommitOfABranch(t *testing.T) {
+	w := newWorld(t)
+	w.write("a", "1")
+	commit := w.commit()
+	if got, err := w.Tip(t.Context(), "blog", ""); err != nil || got != (git.Tip{}) {
+		t.Errorf("Tip of nothing = %+v, %v", got, err)
+	}
+	w.git("push", "-q", w.Path("blog"), "HEAD:refs/heads/main", "HEAD:refs/tags/v1", "HEAD:refs/heads/stable/x")
+	w.must(w.SetHead(t.Context(), "blog", "stable/x"))
+
+	for branch, want := range map[string]string{"main": "main", "": "stable/x", "v1": "", "mai": "", "stable": "", "stable/x": "stable/x"} {
+		got, err := w.Tip(t.Context(), "blog", branch)
+		if err != nil || got.Branch != want || want != "" && (got.Commit != commit || got.At.IsZero()) {
+			t.Errorf("Tip(%q) = %+v, %v, want %q at %s", branch, got, err, want, commit)
+		}
+	}
+}
+
 // Our own environment has secrets in it, and git takes orders from it.
 func TestGitSeesNothingOfOurEnvironment(t *testing.T) {
 	w := newWorld(t)

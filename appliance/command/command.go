@@ -59,6 +59,10 @@ type Command struct {
 	// not list it.
 	Hidden bool
 
+	// Alias is set for a command that is another name of one. Where all there
+	// are are run, it is not.
+	Alias bool
+
 	// Verbatim is set for a command whose arguments may look like flags. Its
 	// own flags go before the first of them.
 	Verbatim bool

@@ -36,7 +36,7 @@ func (s *Set) ofEvery(ctx context.Context, c Command, session *Session, args []s
 	if err != nil {
 		return err
 	}
-	rows, asJSON := []reportRow{}, c.asksJSON(args)
+	var names []appliance.AppName
 	for _, app := range apps {
 		switch err := Permit(ctx, s.store, session.Actor, c.For, app.Name); {
 		case errors.Is(err, appliance.ErrDenied):
@@ -44,18 +44,27 @@ func (s *Set) ofEvery(ctx context.Context, c Command, session *Session, args []s
 		case err != nil:
 			return err
 		}
-		var out bytes.Buffer
-		one := *session
-		if asJSON {
-			one.Stdout = &out
-		}
-		if err := s.execute(ctx, &one, nil, append([]string{c.Name, string(app.Name)}, args...)); err != nil {
+		names = append(names, app.Name)
+	}
+	run := func(ctx context.Context, app appliance.AppName, session *Session) error {
+		return s.execute(ctx, session, nil, append([]string{c.Name, string(app)}, args...))
+	}
+	if !c.asksJSON(args) {
+		return inTurn(ctx, names, session, run)
+	}
+	var out bytes.Buffer
+	each := *session
+	each.Stdout = &out
+	if err := inTurn(ctx, names, &each, run); err != nil {
+		return err
+	}
+	rows := []reportRow{}
+	for values := json.NewDecoder(&out); len(rows) < len(names); {
+		row := reportRow{App: string(names[len(rows)]), Report: c.Name}
+		if err := values.Decode(&row.Values); err != nil {
 			return err
 		}
-		rows = append(rows, reportRow{App: string(app.Name), Report: c.Name, Values: bytes.TrimSpace(out.Bytes())})
-	}
-	if !asJSON {
-		return nil
+		rows = append(rows, row)
 	}
 	return json.NewEncoder(session.Stdout).Encode(rows)
 }

@@ -2,15 +2,18 @@ package command
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/berthhq/berth/appliance"
 )
@@ -44,7 +47,7 @@ func (s *Set) addReports() {
 // that the actor may see: each that the actor may ask for. One that cannot be
 // made has its place with why.
 func (s *Set) report(ctx context.Context, c *Call, machine func(context.Context, *Call) error) error {
-	all := slices.DeleteFunc(s.All(), func(c Command) bool { return !c.isReport() })
+	all := slices.DeleteFunc(s.All(), func(c Command) bool { return !c.isReport() || c.Alias })
 	asJSON, err := wantsJSON(c)
 	if err != nil {
 		return err
@@ -81,8 +84,33 @@ func (s *Set) report(ctx context.Context, c *Call, machine func(context.Context,
 	} else if c.Bool("global") {
 		return fmt.Errorf("%w: give an app, or --global", ErrUsage)
 	}
-	for _, app := range apps {
-		if err := s.reportApp(ctx, c, app, all, asJSON); err != nil {
+	return inTurn(ctx, apps, c.Session, func(ctx context.Context, app appliance.AppName, session *Session) error {
+		call := *c
+		call.Session = session
+		return s.reportApp(ctx, &call, app, all, asJSON)
+	})
+}
+
+// inTurn has what is run for each app print as if one had run after the other,
+// while some run at the same time: they ask git and the engine, and wait.
+func inTurn(ctx context.Context, apps []appliance.AppName, session *Session, run func(context.Context, appliance.AppName, *Session) error) error {
+	for chunk := range slices.Chunk(apps, 2*runtime.NumCPU()) {
+		pages, warnings := make([]bytes.Buffer, len(chunk)), make([]bytes.Buffer, len(chunk))
+		group, ctx := errgroup.WithContext(ctx)
+		for i, app := range chunk {
+			one := *session
+			one.Stdout, one.Stderr = &pages[i], &warnings[i]
+			group.Go(func() error { return run(ctx, app, &one) })
+		}
+		err := group.Wait()
+		for i := range pages {
+			_, out := pages[i].WriteTo(session.Stdout)
+			_, told := warnings[i].WriteTo(session.Stderr)
+			if wrong := cmp.Or(out, told); wrong != nil {
+				return wrong
+			}
+		}
+		if err != nil {
 			return err
 		}
 	}

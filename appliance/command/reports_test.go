@@ -3,6 +3,7 @@ package command_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -45,7 +46,7 @@ func TestReportOfAnAppHasAllItsReports(t *testing.T) {
 	w.deploy("blog", "")
 	var want []string
 	for _, c := range w.All() { // by name
-		if strings.HasSuffix(c.Name, ":report") && strings.HasPrefix(c.Args, "<app>") {
+		if strings.HasSuffix(c.Name, ":report") && strings.HasPrefix(c.Args, "<app>") && c.Name != "nginx:report" { // it is router:report
 			want = append(want, c.Name)
 		}
 	}
@@ -149,5 +150,41 @@ func TestReportGoesOnAfterOneThatCannotBeMade(t *testing.T) {
 	i := slices.IndexFunc(rows, func(r row) bool { return r.Report == "ps:report" })
 	if rows[i].Error != "engine is away" || rows[len(rows)-1].Error != "" {
 		t.Errorf("reports = %+v", rows)
+	}
+}
+
+// Some are made at the same time, and each has its own place all the same.
+func TestReportsOfManyAppsAreInTheOrderOfTheirNames(t *testing.T) {
+	w := newWorld(t)
+	want := []string{"api", "blog"}
+	for i := range 40 {
+		name := fmt.Sprintf("shop-%02d", i)
+		w.must(w.Create(t.Context(), appliance.AppName(name), false))
+		want = append(want, name)
+	}
+
+	var apps []string
+	for _, r := range w.reports(ada) {
+		if r.App != "" && !slices.Contains(apps, r.App) {
+			apps = append(apps, r.App)
+		}
+		if r.App != "" && r.App != apps[len(apps)-1] {
+			t.Errorf("%s of %s is among those of %s", r.Report, r.App, apps[len(apps)-1])
+		}
+	}
+	var list []row
+	w.must(json.Unmarshal([]byte(w.ok("apps:report", "--format", "json")), &list))
+	var one []string
+	for _, r := range list {
+		if one = append(one, r.App); r.Report != "apps:report" || !strings.Contains(string(r.Values), r.App+`.git"`) {
+			t.Errorf("apps:report has %+v", r)
+		}
+	}
+
+	if !slices.Equal(apps, want) || !slices.Equal(one, want) {
+		t.Errorf("reports of %q, and %q, want %q", apps, one, want)
+	}
+	if text := w.ok("apps:report"); strings.Count(text, "app information\n") != len(want) || strings.Index(text, "shop-01") > strings.Index(text, "shop-02") {
+		t.Errorf("apps:report:\n%s", text)
 	}
 }

@@ -23,7 +23,7 @@ func Router(p *pipeline.Pipeline) []Command {
 		{Name: "router:set", Args: "<app> <door-property> [<value>...]", Short: "set what the router does for an app: limits, timeouts, HSTS, …; without a value take it back", For: Manager, Global: true, Run: d.set},
 		{Name: "router:report", Args: "<app>", Short: "show what the router does for an app", For: Viewer, Global: true, Reads: true, Run: d.report, Flags: listing},
 		{Name: "nginx:set", Args: "<app> <door-property> [<value>...]", Short: "router:set, as Dokku calls it", For: Manager, Global: true, Run: d.set},
-		{Name: "nginx:report", Args: "<app>", Short: "router:report, as Dokku calls it", For: Viewer, Global: true, Reads: true, Run: d.report, Flags: listing},
+		{Name: "nginx:report", Args: "<app>", Short: "router:report, as Dokku calls it", For: Viewer, Global: true, Reads: true, Alias: true, Run: d.report, Flags: listing},
 		{Name: "headers", Args: "<app>", Short: "list the headers that every answer of an app gets", For: Viewer, Reads: true, Run: d.headers, Flags: listing},
 		{Name: "headers:report", Args: "<app>", Short: "list the headers that every answer of an app gets", For: Viewer, Reads: true, Run: d.headers, Flags: listing},
 		{Name: "headers:set", Args: "<app> <header> [<text>...]", Short: "set a header on every answer; without a text take it away", For: Manager, Secret: true, Run: d.setHeader},

@@ -25,7 +25,7 @@ func Apps(p *pipeline.Pipeline) []Command {
 		{Name: "apps:exists", Args: "<app>", Short: "exit with 0 if there is such an app", For: Viewer, Reads: true, Run: a.exists},
 		{Name: "apps:list", Short: "list the apps", For: Anyone, Reads: true, Run: a.list, Flags: listing},
 		{Name: "url", Args: "<app>", Short: "print the address of an app", For: Viewer, Reads: true, Run: a.url},
-		{Name: "urls", Args: "<app>", Short: "print every address of an app", For: Viewer, Reads: true, Run: a.urls},
+		{Name: "urls", Args: "<app>", Short: "print every address of an app", For: Viewer, Reads: true, Run: a.urls, Flags: listing},
 	})
 }
 
@@ -83,10 +83,14 @@ func (a apps) url(ctx context.Context, c *Call) error {
 
 func (a apps) urls(ctx context.Context, c *Call) error {
 	hosts, err := a.Hosts(ctx, c.App)
+	if err != nil {
+		return err
+	}
+	list := []string{}
 	for _, host := range hosts {
 		if !appliance.IsWildcard(host) { // nobody can open that
-			fmt.Fprintln(c.Stdout, a.Addresses.URL(host))
+			list = append(list, a.Addresses.URL(host))
 		}
 	}
-	return err
+	return c.List("", list, list)
 }

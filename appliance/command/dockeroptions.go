@@ -185,6 +185,9 @@ func (o dockerOptions) list(ctx context.Context, c *Call) error {
 	if err != nil {
 		return err
 	}
+	if len(phases) > 1 {
+		return fmt.Errorf("%w: --phase is one of build, deploy, run", ErrUsage)
+	}
 	list, err := o.List(ctx, c.App, phases[0].setting)
 	if err != nil {
 		return err

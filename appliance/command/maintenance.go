@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +22,7 @@ func maintenance(d door) []Command {
 		{Name: "maintenance:disable", Args: "<app>", Short: "maintenance:off, as Dokku calls it", For: Deployer, Run: d.maintenanceOff},
 		{Name: "maintenance:report", Args: "<app>", Short: "show whether an app is in maintenance", For: Viewer, Reads: true, Run: d.maintenanceReport, Flags: listing},
 		{Name: "maintenance:custom-page", Args: "<app>", Short: "read the page for visitors from stdin", For: Manager, Run: d.maintenancePage},
+		{Name: "maintenance:custom-page-export", Args: "<app>", Short: "print the page that was set for visitors", For: Viewer, Reads: true, Run: d.maintenancePageExport},
 		{Name: "maintenance:custom-page-remove", Args: "<app>", Short: "show the router's own page again", For: Manager, Run: d.maintenancePageRemove},
 		{Name: "maintenance:set", Args: "<app> <maintenance-property> [<value>]", Short: "set retry-after, when visitors are to come again; no value takes it back", For: Manager, Run: d.maintenanceSet},
 		{Name: "maintenance:add-allowed-ip", Args: "<app> <ip>...", Short: "let an address or network in all the same", For: Manager, Run: d.maintenanceAllow},
@@ -60,6 +62,18 @@ func (d door) maintenancePage(ctx context.Context, c *Call) error {
 		m.HTML = page
 		return nil
 	})
+}
+
+func (d door) maintenancePageExport(ctx context.Context, c *Call) error {
+	m, err := pipeline.Kept[router.Maintenance](ctx, d.Pipeline, c.App, pipeline.MaintenanceSetting)
+	if err != nil {
+		return err
+	}
+	if m.HTML == "" {
+		return appliance.WithHint(fmt.Errorf("maintenance page of %s %w", c.App, appliance.ErrNotFound), "visitors are shown the router's own: maintenance:custom-page "+string(c.App)+" < page.html sets another")
+	}
+	_, err = io.WriteString(c.Stdout, m.HTML)
+	return err
 }
 
 func (d door) maintenancePageRemove(ctx context.Context, c *Call) error {

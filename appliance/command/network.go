@@ -23,8 +23,10 @@ type networks struct {
 func Networks(p *pipeline.Pipeline) []Command {
 	n := networks{p}
 	return []Command{
+		{Name: "network:attach", Args: "<app> <network>...", Short: "have an app's containers join networks, besides those they are on", Run: n.attach},
 		{Name: "network:create", Args: "<network>", Short: "make a network that apps can share", Run: n.create},
 		{Name: "network:destroy", Args: "<network>", Short: "remove a network", Run: n.destroy, Flags: force},
+		{Name: "network:detach", Args: "<app> <network>...", Short: "take that back", Run: n.detach},
 		{Name: "network:exists", Args: "<network>", Short: "exit with 0 if there is such a network", Reads: true, Run: n.exists},
 		{Name: "network:info", Args: "<network>", Short: "show a network", Reads: true, Run: n.info, Flags: listing},
 		{Name: "network:list", Short: "list the networks that apps can share", Reads: true, Run: n.list, Flags: listing},
@@ -193,6 +195,51 @@ func (n networks) set(ctx context.Context, c *Call) error {
 		return nil
 	}
 	fmt.Fprintf(c.Stdout, "=====> Setting %s of %s to %s\n       it is on it from the next deploy or ps:restart on\n", property, c.App, strings.Join(names, " "))
+	return nil
+}
+
+// attach adds to what network:set sets as a whole.
+func (n networks) attach(ctx context.Context, c *Call) error {
+	list, err := n.List(ctx, c.App, pipeline.NetworksSetting)
+	if err != nil {
+		return err
+	}
+	for _, name := range c.Args[1:] {
+		if _, err := n.find(ctx, name); err != nil {
+			return err
+		}
+		if !slices.Contains(list, name) {
+			list = append(list, name)
+		}
+	}
+	return n.join(ctx, c, list)
+}
+
+func (n networks) detach(ctx context.Context, c *Call) error {
+	list, err := n.List(ctx, c.App, pipeline.NetworksSetting)
+	if err != nil {
+		return err
+	}
+	for _, name := range c.Args[1:] {
+		i := slices.Index(list, name)
+		if i < 0 {
+			return appliance.WithHint(fmt.Errorf("network %.60q of %s %w", name, c.App, appliance.ErrNotFound), "network:report "+string(c.App)+" shows them")
+		}
+		list = slices.Delete(list, i, i+1)
+	}
+	return n.join(ctx, c, list)
+}
+
+// join keeps which networks an app is on, and says so.
+func (n networks) join(ctx context.Context, c *Call, list []string) error {
+	if err := n.KeepList(ctx, c.App, pipeline.NetworksSetting, list); err != nil {
+		return err
+	}
+	on := "no network but its own"
+	if len(list) > 0 {
+		on = strings.Join(list, ", ") + " besides its own"
+	}
+	fmt.Fprintf(c.Stdout, "-----> %s is on %s from the next deploy or ps:restart on\n", c.App, on)
 	return nil
 }
 

@@ -56,6 +56,35 @@ func TestAppsShareANetworkThatIsOurs(t *testing.T) {
 	}
 }
 
+func TestNetworksAreAddedToThoseOfAnAppAndTakenAway(t *testing.T) {
+	w := newWorld(t)
+	w.ok("network:create", "shared")
+	w.ok("network:create", "other")
+
+	w.ok("network:attach", "blog", "shared")
+	if out := w.ok("network:attach", "blog", "other", "shared"); out != "-----> blog is on shared, other besides its own from the next deploy or ps:restart on\n" {
+		t.Errorf("attach = %q", out)
+	}
+	w.deploy("blog", "web: serve\n")
+	if spec := w.engine.Started()[0]; len(spec.Options.Networks) != 2 || spec.Options.Networks[1].Network != "other" {
+		t.Errorf("blog is on %+v", spec.Options.Networks)
+	}
+	for _, line := range []string{"network:attach blog other gone", "network:detach blog other gone"} {
+		if r := w.run(ada, strings.Fields(line)...); !errors.Is(r.err, appliance.ErrNotFound) {
+			t.Errorf("%s: %v", line, r.err)
+		}
+	}
+	if out := w.ok("network:report", "blog", "--network-attach-post-create"); out != "shared,other\n" {
+		t.Errorf("report = %q, want that nothing was half done", out)
+	}
+	if out := w.ok("network:detach", "blog", "shared", "other"); out != "-----> blog is on no network but its own from the next deploy or ps:restart on\n" {
+		t.Errorf("detach = %q", out)
+	}
+	w.ok("ps:restart", "blog")
+	w.Wait()
+	w.ok("network:destroy", "shared", "--force")
+}
+
 // Attacks: a network that is not ours, the machine's, another app's own.
 func TestAppIsNotPutOnANetworkThatIsNotShared(t *testing.T) {
 	w := newWorld(t)

@@ -159,7 +159,7 @@ func TestHowManyAreBuiltAtOnceIsSetForTheMachine(t *testing.T) {
 
 	w.ok("builds:set", "--global", "parallel", "3")
 
-	if got := w.ok("builds:report", "--global", "--format", "json"); got != `{"global-retention":"","parallel":"3"}`+"\n" {
+	if got := w.ok("builds:report", "--global", "--format", "json"); got != `{"builds-global-retention":"","builds-parallel":"3","global-retention":"","parallel":"3"}`+"\n" {
 		t.Errorf("builds:report --global: %s", got)
 	}
 	for _, line := range []string{"blog parallel 2", "--global parallel 0", "--global parallel many", "--global parallel 65", "blog retention 0", "blog retention 201"} {

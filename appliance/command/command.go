@@ -120,6 +120,7 @@ type Call struct {
 	Global bool
 
 	group    string // "apps" of apps:report
+	report   bool   // of a command that shows the properties of something
 	property string // the only one that a report is to show, if it is not ""
 }
 

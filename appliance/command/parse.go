@@ -71,7 +71,7 @@ func (c Command) parse(session *Session, args []string) (*Call, error) {
 			return nil, err
 		}
 	}
-	call := &Call{Session: session, Args: flags.Args(), Flags: flags, group: c.group(), property: property}
+	call := &Call{Session: session, Args: flags.Args(), Flags: flags, group: c.group(), report: c.isReport(), property: property}
 	if call.Global = c.Global && call.Bool("global"); call.Global {
 		call.Args = append([]string{""}, call.Args...)
 	}

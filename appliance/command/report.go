@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -18,7 +19,7 @@ type properties [][2]string
 // object.
 //
 // A flag that is the name of a property, as in --app-locked, has only its value
-// printed.
+// printed. In JSON each property has both of its names, as in Dokku.
 func (c *Call) Report(heading string, report properties) error {
 	if c.property != "" {
 		return c.value(report)
@@ -30,7 +31,9 @@ func (c *Call) Report(heading string, report properties) error {
 	}
 	for _, p := range report {
 		name, value := p[0], p[1]
-		values[name] = value
+		for _, key := range c.keys(name) {
+			values[key] = value
+		}
 		words := strings.ReplaceAll(name, "-", " ")
 		row := fmt.Sprintf("       %-*s%s", width, strings.ToUpper(words[:1])+words[1:]+":", value)
 		rows = append(rows, strings.TrimRight(row, " "))
@@ -57,12 +60,29 @@ func propertiesOf(report any) (list properties) {
 	return list
 }
 
-// value prints the one property that was asked for. Dokku's names begin with
-// the group that the command is of.
+// prefixes are what the names of properties begin with where that is not the
+// group.
+var prefixes = map[string]string{"apps": "app", "certs": "ssl"}
+
+// keys are the names of a property: that with the group before it, and that
+// without.
+func (c *Call) keys(name string) []string {
+	if !c.report {
+		return []string{name}
+	}
+	prefix := cmp.Or(prefixes[c.group], c.group) + "-"
+	short := strings.TrimPrefix(name, prefix)
+	if c.group == "nginx" { // which shows what the router does
+		short = strings.TrimPrefix(name, "router-")
+	}
+	return []string{name, short, prefix + short}
+}
+
+// value prints the one property that was asked for.
 func (c *Call) value(report properties) error {
 	var known []string
 	for _, p := range report {
-		if p[0] == c.property || c.group+"-"+p[0] == c.property {
+		if slices.Contains(c.keys(p[0]), c.property) {
 			fmt.Fprintln(c.Stdout, p[1])
 			return nil
 		}

@@ -163,6 +163,9 @@ func TestWhatIsSetIsReportedAsSetAndAsItHolds(t *testing.T) {
 		if report["router-"+name] != value || report["router-computed-"+name] != want || report["router-global-"+name] != "" {
 			t.Errorf("%s: set %q, holds %q, want %q", line, report["router-"+name], report["router-computed-"+name], want)
 		}
+		if got := w.ok("nginx:report", "blog", "--nginx-"+name); got != value+"\n" { // as Dokku calls it
+			t.Errorf("nginx:report --nginx-%s = %q, want %q", name, got, value)
+		}
 		w.ok("nginx:set", "blog", name)
 	}
 	if after := w.settings(); strings.Join(after, "") != "" {
@@ -219,7 +222,13 @@ func TestAChangeHoldsAtOnce(t *testing.T) {
 	if got := w.visit("/"); got.Code != 503 || got.Header().Get("Retry-After") == "" {
 		t.Errorf("in maintenance: %d %v", got.Code, got.Header())
 	}
+	if r := w.run(val, "maintenance:custom-page-export", "blog"); !errors.Is(r.err, appliance.ErrNotFound) {
+		t.Errorf("the page before there is one: %v", r.err)
+	}
 	w.must(w.runWith("<h1>back at nine</h1>", mia, "maintenance:custom-page", "blog").err)
+	if r := w.run(val, "maintenance:custom-page-export", "blog"); r.err != nil || r.stdout != "<h1>back at nine</h1>" {
+		t.Errorf("the page is exported as %q, %v", r.stdout, r.err)
+	}
 	asHTML := func(req *http.Request) { req.Header.Set("Accept", "text/html") }
 	if got := w.visit("/", asHTML); got.Code != 503 || !strings.Contains(got.Body.String(), "back at nine") {
 		t.Errorf("with a page: %d %s", got.Code, got.Body)

@@ -246,6 +246,9 @@ func TestEventsShowWhoDidWhat(t *testing.T) {
 	if !strings.Contains(all, "bob") || !strings.Contains(all, "config:set") || !strings.Contains(all, "config blog: permission denied") || !strings.Contains(all, "shop") {
 		t.Errorf("events:\n%s", all)
 	}
+	if !strings.Contains(one, "KEY: ok (from 192.0.2.1)\n") {
+		t.Errorf("events do not say where bob came from:\n%s", one)
+	}
 	if strings.Contains(one, "shop") || !strings.Contains(one, "bob") {
 		t.Errorf("events of blog:\n%s", one)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -120,6 +121,9 @@ func eventLine(e appliance.Event) string {
 	result := "ok"
 	if e.Error != "" {
 		result = e.Error
+	}
+	if host, _, err := net.SplitHostPort(e.From); err == nil {
+		result += " (from " + host + ")"
 	}
 	return fmt.Sprintf("%s %-16s %-6s %-16s %-20s %s: %s", e.At.Format(time.RFC3339), e.Actor, e.Door, e.App, e.Action, e.Detail, result)
 }

@@ -23,6 +23,7 @@ func cronJobs(o oneOffs) []Command {
 		{Name: "cron:resume", Args: "<app> [<job>]", Short: "let a cron job run by the clock again, or all of them", For: Deployer, Run: o.cronResume},
 		{Name: "cron:run", Args: "<app> <job>", Short: "run a cron job now", For: Deployer, Run: o.cronRun, Flags: func(fs *pflag.FlagSet) {
 			fs.Bool("detach", false, "do not wait for its end")
+			fs.Int("ttl-seconds", defaultTTL, "how long it may run")
 		}},
 		{Name: "cron:set", Args: "<app> <cron-property> [<value>]", Short: "set maintenance or retention; no value takes it back", For: Deployer, Run: o.cronSet},
 		{Name: "cron:suspend", Args: "<app> [<job>]", Short: "keep a cron job from running by the clock, or all of them", For: Deployer, Run: o.cronSuspend},
@@ -50,8 +51,15 @@ func (o oneOffs) cronList(ctx context.Context, c *Call) error {
 	if err != nil {
 		return err
 	}
+	source, err := seesSecrets(ctx, o.Store, c)
+	if err != nil {
+		return err
+	}
 	list, rows := []jobRow{}, []string{}
 	for _, j := range jobs {
+		if !source { // of which app.json is a part
+			j.Command = firstWord(j.Command)
+		}
 		row := jobRow{ID: j.ID, Schedule: j.Schedule, Timezone: cmp.Or(j.Timezone, "UTC"), Command: j.Command, Concurrency: cmp.Or(j.Concurrency, "allow"), Suspended: j.Suspended}
 		next, last := cmp.Or(j.Suspended, "never"), "has not run"
 		if at := j.Next(time.Now()); !at.IsZero() {
@@ -61,6 +69,9 @@ func (o oneOffs) cronList(ctx context.Context, c *Call) error {
 		for _, run := range runs {
 			if run.Cron == j.ID {
 				shown := newRunRow(run)
+				if !source {
+					shown.Command = firstWord(run.Command[0])
+				}
 				row.Last = &shown
 				last = fmt.Sprintf("%s at %s", run.Result(), run.Started.UTC().Format(time.RFC3339))
 			}
@@ -121,7 +132,11 @@ func (o oneOffs) cronLogs(ctx context.Context, c *Call) error {
 // cronRun runs a job now, and shows what it prints. Who hangs up does not end
 // it.
 func (o oneOffs) cronRun(ctx context.Context, c *Call) error {
-	run, err := o.CronRun(ctx, c.App, c.Args[1])
+	ttl, err := timeToLive(c)
+	if err != nil {
+		return err
+	}
+	run, err := o.CronRun(ctx, c.App, c.Args[1], ttl)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/berthhq/berth/appliance"
@@ -60,6 +61,16 @@ func Permit(ctx context.Context, store *db.Store, actor appliance.Actor, level L
 		// The same for an app that is there and for one that is not.
 		return appliance.WithHint(appliance.ErrDenied, fmt.Sprintf("an admin can let you in: access:grant %s %s %s", app, actor.Name, need))
 	}
+}
+
+// seesSecrets tells whether whoever asks may see what could be secret of the
+// app that the call is about. Somebody who only views it may not.
+func seesSecrets(ctx context.Context, store *db.Store, c *Call) (bool, error) {
+	err := Permit(ctx, store, c.Actor, Deployer, c.App)
+	if errors.Is(err, appliance.ErrDenied) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // Visible returns the apps that the actor may see.

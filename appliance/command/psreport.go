@@ -67,6 +67,15 @@ func (s ps) report(ctx context.Context, c *Call) error {
 	if err != nil {
 		return err
 	}
+	secrets, err := seesSecrets(ctx, s.Store, c)
+	if err != nil {
+		return err
+	}
+	for typ := range commands {
+		if !secrets { // there may be a token in it
+			commands[typ] = forDeployers
+		}
+	}
 	report = append(report, [2]string{pipeline.StartCommandSetting, commands[pipeline.Web]})
 	for _, typ := range slices.Sorted(maps.Keys(commands)) {
 		if typ != pipeline.Web {
@@ -75,6 +84,10 @@ func (s ps) report(ctx context.Context, c *Call) error {
 	}
 	return c.Report(string(c.App)+" ps information", append(report, states...))
 }
+
+// forDeployers stands for what is set, but not shown to whoever only views the
+// app.
+const forDeployers = "(for deployers)"
 
 // psProperties are what ps:set sets.
 var psProperties = []string{pipeline.RestartPolicySetting, pipeline.StopTimeoutSetting, pipeline.ProcfileSetting}

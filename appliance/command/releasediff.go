@@ -45,7 +45,11 @@ func (r releases) diff(ctx context.Context, c *Call) error {
 	if err != nil {
 		return err
 	}
-	list := differences(from, to)
+	secrets, err := seesSecrets(ctx, r.Store, c)
+	if err != nil {
+		return err
+	}
+	list := differences(from, to, secrets)
 	rows := []string{}
 	for _, d := range list {
 		rows = append(rows, d.line())
@@ -78,8 +82,9 @@ func (d differenceRow) line() string {
 	return "     " + sign + " " + what
 }
 
-// differences compares two releases.
-func differences(from, to appliance.Release) []differenceRow {
+// differences compares two releases, with or without what starts the
+// processes: there may be a token in that.
+func differences(from, to appliance.Release, commands bool) []differenceRow {
 	list := []differenceRow{}
 	one := func(part, a, b string) {
 		if a != b {
@@ -92,7 +97,7 @@ func differences(from, to appliance.Release) []differenceRow {
 	one("stack", string(from.Stack), string(to.Stack))
 	one("port", strconv.Itoa(from.WebPort()), strconv.Itoa(to.WebPort()))
 	list = append(list, each("config", from.Env, to.Env, false)...)
-	list = append(list, each("process", from.Procfile, to.Procfile, true)...)
+	list = append(list, each("process", from.Procfile, to.Procfile, commands)...)
 	list = append(list, each("formation", numbers(from.Formation), numbers(to.Formation), true)...)
 	list = append(list, each("app.json", appJSONParts(from.AppJSON), appJSONParts(to.AppJSON), false)...)
 	return append(list, each("service", services(from.Services), services(to.Services), false)...)

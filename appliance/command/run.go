@@ -42,6 +42,15 @@ func runFlags(fs *pflag.FlagSet) {
 	fs.Int("ttl-seconds", defaultTTL, "how long it may run")
 }
 
+// timeToLive is how long what the call runs may run.
+func timeToLive(c *Call) (time.Duration, error) {
+	seconds, _ := c.Flags.GetInt("ttl-seconds")
+	if seconds < 1 || seconds > maxTTL {
+		return 0, fmt.Errorf("%w: --ttl-seconds is a number from 1 to %d", ErrUsage, maxTTL)
+	}
+	return time.Duration(seconds) * time.Second, nil
+}
+
 // TakesTerminal reports whether a command line is for a command that takes the
 // person's terminal over.
 func TakesTerminal(args []string) bool {
@@ -124,11 +133,9 @@ func (c *Call) wish() (pipeline.Wish, error) {
 	if w.Env, err = c.env(); err != nil {
 		return w, err
 	}
-	seconds, _ := c.Flags.GetInt("ttl-seconds")
-	if seconds < 1 || seconds > maxTTL {
-		return w, fmt.Errorf("%w: --ttl-seconds is a number from 1 to %d", ErrUsage, maxTTL)
+	if w.TTL, err = timeToLive(c); err != nil {
+		return w, err
 	}
-	w.TTL = time.Duration(seconds) * time.Second
 	return w, nil
 }
 

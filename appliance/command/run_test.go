@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/anmitsu/go-shlex"
 
@@ -41,6 +42,33 @@ func (w *world) ran() appliance.RunSpec {
 		w.t.Fatal("nothing was run")
 	}
 	return all[len(all)-1]
+}
+
+// A job that is run by hand may be given less time than by the clock.
+func TestCronJobIsRunForAsLongAsItMay(t *testing.T) {
+	w := newWorld(t)
+	w.deploy("blog", "web: serve\n", `{"cron": [{"command": "`+enginetest.Program+` deaf --token=hunter2", "schedule": "0 3 * * *"}]}`)
+	id, _, _ := strings.Cut(w.ok("cron:list", "blog", "--quiet"), " ")
+	for _, bad := range []string{"0", "-1", "x", "99999999999"} {
+		if r := w.run(ada, "cron:run", "blog", id, "--ttl-seconds", bad); !errors.Is(r.err, command.ErrUsage) {
+			t.Errorf("--ttl-seconds %s: %v, want ErrUsage", bad, r.err)
+		}
+	}
+
+	w.ok("cron:run", "blog", id, "--detach", "--ttl-seconds", "3600")
+
+	runs, err := w.OneOffs(t.Context(), "blog", true)
+	if err != nil || len(runs) != 1 || runs[0].Deadline.Sub(runs[0].Started).Round(time.Minute) != time.Hour {
+		t.Errorf("runs = %+v, %v, want one that may take an hour", runs, err)
+	}
+	for _, line := range []string{"cron:list blog", "cron:list blog --format json", "run:list blog", "run:list blog --format json"} {
+		if r := w.run(val, strings.Fields(line)...); r.err != nil || strings.Contains(r.stdout, "hunter2") || !strings.Contains(r.stdout, enginetest.Program) {
+			t.Errorf("%s of a viewer: %q, %v, want the first word of the command", line, r.stdout, r.err)
+		}
+		if r := w.run(bob, strings.Fields(line)...); r.err != nil || !strings.Contains(r.stdout, "hunter2") {
+			t.Errorf("%s of a deployer: %q, %v, want the command", line, r.stdout, r.err)
+		}
+	}
 }
 
 func TestRunGivesAProgramItsWordsAsTheyWereMeant(t *testing.T) {

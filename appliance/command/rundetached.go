@@ -68,16 +68,26 @@ func newRunRow(o appliance.OneOff) runRow {
 	return row
 }
 
+// firstWord is what of a command line is no secret.
+func firstWord(line string) string {
+	word, _, _ := strings.Cut(line, " ")
+	return word
+}
+
 func (o oneOffs) list(ctx context.Context, c *Call) error {
 	found, err := o.OneOffs(ctx, c.App, c.Bool("all"))
+	if err != nil {
+		return err
+	}
+	secrets, err := seesSecrets(ctx, o.Store, c)
 	if err != nil {
 		return err
 	}
 	list, rows := []runRow{}, []string{}
 	for _, run := range found {
 		row := newRunRow(run)
-		if run.Attached {
-			row.Command = run.Command[0] // the rest may be a secret that somebody has typed just now
+		if run.Attached || !secrets {
+			row.Command = firstWord(run.Command[0]) // the rest may be a secret that somebody has typed just now
 		}
 		list = append(list, row)
 		rows = append(rows, fmt.Sprintf("%-26s %-20s v%-4d %-12s %s  %.80s", row.Name, row.State, row.Release, row.Actor, row.Started.UTC().Format(time.RFC3339), printable(row.Command)))

@@ -14,6 +14,7 @@ import (
 
 	"github.com/berthhq/berth/appliance"
 	"github.com/berthhq/berth/appliance/command"
+	"github.com/berthhq/berth/appliance/enginetest"
 )
 
 // for people are the commands that help lists.
@@ -284,6 +285,47 @@ func TestWalkReportsShowEachPropertyAlone(t *testing.T) {
 	}
 	if n < 100 {
 		t.Errorf("only %d properties: this test shows little", n)
+	}
+}
+
+// Somebody who may only look is to see nothing that was typed as a secret, or
+// could have been: not by any command, in any form, nor in what went wrong.
+func TestWalkViewersAreShownNoSecrets(t *testing.T) {
+	w := newWorld(t)
+	w.ok("ps:set", "blog", "start-cmd", enginetest.Program+" --token=hunter2")
+	w.deploy("blog", "")
+	for _, line := range []string{
+		"config:set blog --no-restart SECRET=hunter2", "config:set --global SECRET=hunter2", "docker-options:add blog build --build-arg=SECRET=hunter2",
+		"logs:drains:add blog https://ada:hunter2@127.0.0.1:1/hunter2?key=hunter2", "run:detached blog " + enginetest.Program + " --token=hunter2",
+		"git:auth git.example.test ada", "letsencrypt:dns hetzner", "http-auth:add-user blog vera",
+	} {
+		if r := w.runWith("hunter2\n", ada, strings.Fields(line)...); r.err != nil {
+			t.Errorf("%s: %v, want it kept: else there is nothing to see here", line, r.err)
+		}
+	}
+	w.ok("ps:set", "blog", "start-cmd", enginetest.Program+" --token=hunter22") // so that two releases differ
+	w.deploy("blog", "")
+	n := 0
+	for _, c := range w.forPeople() {
+		if c.For < command.Viewer || !c.Reads || c.Name == "top" || c.Name == "logs:failed" {
+			continue
+		}
+		n++
+		line := args(c)
+		for _, form := range [][]string{line, append(slices.Clone(line), "--format", "json"), line[:min(2, len(line))], line[:1]} {
+			r := w.run(val, form...)
+			if strings.Contains(r.stdout+r.stderr, "hunter2") || r.err != nil && strings.Contains(r.err.Error()+appliance.HintOf(r.err), "hunter2") {
+				t.Errorf("%q of a viewer: %v\n%s%s", form, r.err, r.stdout, r.stderr)
+			}
+		}
+	}
+	if n < 60 {
+		t.Errorf("viewers have only %d commands: this test shows little", n)
+	}
+	for _, line := range []string{"ps:report blog --start-cmd", "config:get blog SECRET", "docker-options:report blog"} {
+		if r := w.run(bob, strings.Fields(line)...); !strings.Contains(r.stdout, "hunter2") {
+			t.Errorf("%s of a deployer: %q, %v, want what was set", line, r.stdout, r.err)
+		}
 	}
 }
 

@@ -167,13 +167,17 @@ func (w *world) ok(args ...string) string {
 	return r.stdout
 }
 
-// deploy deploys the test program as an app, with a Procfile if there is one.
-func (w *world) deploy(app appliance.AppName, procfile string) {
+// deploy deploys the test program as an app, with a Procfile if there is one,
+// and an app.json if that is given.
+func (w *world) deploy(app appliance.AppName, procfile string, appJSON ...string) {
 	w.t.Helper()
 	work := w.t.TempDir()
 	w.must(os.WriteFile(filepath.Join(work, "Dockerfile"), []byte("FROM scratch\nCMD [\""+enginetest.Program+"\"]\n"), 0o644))
 	if procfile != "" {
 		w.must(os.WriteFile(filepath.Join(work, "Procfile"), []byte(procfile), 0o644))
+	}
+	for _, text := range appJSON {
+		w.must(os.WriteFile(filepath.Join(work, "app.json"), []byte(text), 0o644))
 	}
 	sh := exec.Command("sh", "-ec", "git init -q -b main; git add .; git -c user.name=t -c user.email=t@t commit -qm t; git push -q --force '"+w.Repos.Path(app)+"' main; git rev-parse HEAD")
 	sh.Dir = work

@@ -223,7 +223,7 @@ func (p *Pipeline) cronBetween(ctx context.Context, from, to time.Time) (any boo
 // cannot be.
 func (p *Pipeline) cronRun(ctx context.Context, release appliance.Release, j Job, due time.Time) {
 	ctx = appliance.WithActor(ctx, appliance.Actor{Name: "berth", Door: appliance.System})
-	_, err := p.startJob(ctx, release, j, due)
+	_, err := p.startJob(ctx, release, j, due, cronTTL)
 	if err == nil || errors.Is(err, errDone) || ctx.Err() != nil {
 		return
 	}
@@ -241,7 +241,7 @@ func (p *Pipeline) cronFailed(ctx context.Context, o appliance.OneOff, why strin
 }
 
 // CronRun runs a job now, whether or not it is suspended.
-func (p *Pipeline) CronRun(ctx context.Context, app appliance.AppName, id string) (appliance.OneOff, error) {
+func (p *Pipeline) CronRun(ctx context.Context, app appliance.AppName, id string, ttl time.Duration) (appliance.OneOff, error) {
 	release, err := p.live(ctx, app)
 	if err != nil {
 		return appliance.OneOff{}, err
@@ -254,7 +254,7 @@ func (p *Pipeline) CronRun(ctx context.Context, app appliance.AppName, id string
 	if i < 0 {
 		return appliance.OneOff{}, NoJob(app, id)
 	}
-	return p.startJob(ctx, release, jobs[i], time.Time{})
+	return p.startJob(ctx, release, jobs[i], time.Time{}, ttl)
 }
 
 // NoJob is about a job that there is not.
@@ -263,7 +263,7 @@ func NoJob(app appliance.AppName, id string) error {
 }
 
 // startJob starts a run of a job, as far as its policy lets it.
-func (p *Pipeline) startJob(ctx context.Context, release appliance.Release, j Job, due time.Time) (o appliance.OneOff, err error) {
+func (p *Pipeline) startJob(ctx context.Context, release appliance.Release, j Job, due time.Time, ttl time.Duration) (o appliance.OneOff, err error) {
 	s := p.state(release.App)
 	if err := s.jobs.acquire(ctx); err != nil {
 		return o, err
@@ -287,7 +287,7 @@ func (p *Pipeline) startJob(ctx context.Context, release appliance.Release, j Jo
 	case len(running) >= cronOverlap:
 		return o, fmt.Errorf("%s %w: %d of its runs have not ended", j.ID, appliance.ErrBusy, len(running))
 	}
-	w := Wish{App: release.App, Command: []string{j.Command}, TTL: cronTTL, Line: true}
+	w := Wish{App: release.App, Command: []string{j.Command}, TTL: ttl, Line: true}
 	return p.detach(ctx, release, w, appliance.OneOff{
 		App: release.App, Cron: j.ID, Command: w.Command, Release: release.Version, Actor: appliance.ActorFrom(ctx).Name, Due: due,
 	})

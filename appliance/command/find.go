@@ -57,7 +57,11 @@ func (s *Set) find(ctx context.Context, session *Session, args []string) (Comman
 	if session.Program != "" {
 		hint = fmt.Sprintf("See `%s help` for a list of available commands.", session.Program)
 	}
-	return Command{}, nil, appliance.WithHint(&unknownError{session.program(), name}, didYouMean(name, commandNames(visible))+hint)
+	known := commandNames(visible)
+	if strings.HasPrefix(name, "-") {
+		known = leadingFlags
+	}
+	return Command{}, nil, appliance.WithHint(&unknownError{session.program(), name}, didYouMean(name, known)+hint)
 }
 
 // fullName is the name of a command whose group may be an alias.

@@ -21,6 +21,8 @@ func TestUnknownCommandSaysWhatCouldHaveBeenMeant(t *testing.T) {
 		{ada, "confg:set", "did you mean config:set?", ""},
 		{ada, "app:crate", "did you mean apps:create?", ""},
 		{ada, "xyzzy", "", "did you mean"},
+		{ada, "--quite", "did you mean --quiet?", ""},
+		{ada, "--forec", "did you mean --force?", ""},
 		{ada, strings.Repeat("x", 100<<10), "", "did you mean"},
 		// What one may not use is not what one meant.
 		{val, "apps:crate", "", "apps:create"},

@@ -28,6 +28,9 @@ var ErrNoApp error = noAppError{}
 // called dokku.
 const asDokku = "--as=dokku"
 
+// leadingFlags are those that may stand before the command.
+var leadingFlags = []string{"--app", "--force", "--help", "--quiet", "--trace", "--version"}
+
 // leading takes off what Dokku's users write before the command: --quiet,
 // --force, --trace, --app <app>.
 func leading(args []string) (flags, rest []string) {

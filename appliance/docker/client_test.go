@@ -1,12 +1,16 @@
 package docker_test
 
 import (
+	"errors"
+	"io"
 	"net"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
+	"github.com/berthhq/berth/appliance"
 	"github.com/berthhq/berth/appliance/docker"
 )
 
@@ -45,6 +49,38 @@ func TestManyBeginAtOnce(t *testing.T) {
 		if path != "/_ping" && path != "/v1.41/containers/json" {
 			t.Errorf("asked for %s, want the version that both speak", path)
 		}
+	}
+}
+
+// Whoever asks for the output just when the container is removed is told that it
+// is gone: they find what was kept of it.
+func TestLogsOfWhatIsBeingRemovedAreGone(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "docker.sock")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Api-Version", "1.41")
+		w.Header().Set("Content-Type", "application/json")
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/logs"):
+			w.WriteHeader(http.StatusConflict)
+			w.Write([]byte(`{"message":"can not get logs from container which is dead or marked for removal"}`))
+		case strings.HasSuffix(r.URL.Path, "/json"):
+			w.Write([]byte(`{"Id":"abc","Config":{"Labels":{"berth.instance":"berthtest","berth.kind":"detached"}}}`))
+		}
+	})}
+	go server.Serve(l)
+	t.Cleanup(func() { server.Close() })
+	e, err := docker.New("unix://"+socket, "berthtest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+
+	if err := e.Logs(t.Context(), "abc", appliance.LogOptions{}, io.Discard); !errors.Is(err, appliance.ErrNotFound) {
+		t.Errorf("Logs = %v, want ErrNotFound", err)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/pkg/stdcopy"
 
@@ -31,6 +32,9 @@ func (e *Engine) Logs(ctx context.Context, id string, opts appliance.LogOptions,
 		options.Tail = strconv.Itoa(opts.Tail)
 	}
 	stream, err := e.api(ctx).ContainerLogs(ctx, id, options)
+	if errdefs.IsConflict(err) { // it is being removed, and Docker has no more of it
+		err = errdefs.ErrNotFound
+	}
 	if err != nil {
 		return explain("logs of container "+short(id), err)
 	}

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
 )
 
 // The HTTP door of the whole daemon: off until somebody wants it, then at a host
@@ -60,6 +62,35 @@ func TestCommandsAreAnsweredOverHTTPS(t *testing.T) {
 	if events := m.must(t, "/", "berth", "events", "blog"); !strings.Contains(events, fmt.Sprintf("%-16s http", key)) {
 		t.Errorf("events = %s, want one of %s by http", events, key)
 	}
+	// The description is of every command there is.
+	req, err := http.NewRequestWithContext(t.Context(), "GET", "https://berth.localhost/v1/openapi.json", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	res, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	doc, err := openapi3.NewLoader().LoadFromIoReader(res.Body)
+	if err == nil {
+		err = doc.Validate(t.Context())
+	}
+	if err != nil {
+		t.Fatalf("openapi.json: %v", err)
+	}
+	commands := regexp.MustCompile(`(?m)^    ([a-z][a-z:-]*) `).FindAllStringSubmatch(m.must(t, "/", "berth", "help", "--all"), -1)
+	for _, c := range commands {
+		path := doc.Paths.Find("/v1/commands/" + c[1])
+		if path == nil || path.Post == nil || path.Post.Summary == "" || path.Post.Description == "" {
+			t.Errorf("openapi.json does not describe %s", c[1])
+		}
+	}
+	if len(commands) < 150 {
+		t.Errorf("help --all has only %d commands: this shows little", len(commands))
+	}
+
 	// A token that went over plain HTTP is no secret any more: nothing is run
 	// for it, and no redirect takes it along.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

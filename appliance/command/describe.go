@@ -7,7 +7,7 @@ import "github.com/spf13/pflag"
 func (c Command) FlagSet() *pflag.FlagSet { return c.flags() }
 
 // TakesApp reports whether the first argument is an app, and whether it must be
-// there.
+// there: without one, a report and what can be told --all are about every app.
 func (c Command) TakesApp() (takes, must bool) {
-	return c.takesApp(), c.takesApp() && c.Args[0] == '<' && !c.Global
+	return c.takesApp(), c.takesApp() && c.Args[0] == '<' && !c.Global && !c.isReport() && c.Every == nil
 }

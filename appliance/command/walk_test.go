@@ -206,7 +206,7 @@ func TestWalkJSONIsOneValueWithoutNulls(t *testing.T) {
 			var lines [][]string
 			takes, must := c.TakesApp()
 			switch {
-			case name == "with no app" && takes && !strings.HasSuffix(c.Name, ":report") && must:
+			case name == "with no app" && must:
 			case takes && name != "with no app":
 				lines = append(lines, []string{c.Name, "blog", "--format", "json"}, []string{"--app", "blog", c.Name, "--format=json"}, []string{"--quiet", c.Name, "blog", "--format", "json"})
 			case !takes:
@@ -234,7 +234,7 @@ func TestWalkJSONIsOneValueWithoutNulls(t *testing.T) {
 				}
 			}
 			line := []string{c.Name, "--format", "yaml"}
-			if must {
+			if takes {
 				line = append(line, "blog")
 			}
 			if r := w.run(ada, line...); name == "deployed" && !errors.Is(r.err, command.ErrUsage) && !errors.Is(r.err, appliance.ErrInvalid) {
@@ -423,6 +423,9 @@ func TestWalkExitStatusesAreTheDocumentedOnes(t *testing.T) {
 	for _, c := range w.forPeople() {
 		line := args(c)
 		must := strings.HasPrefix(c.Args, "<app>")
+		if _, always := c.TakesApp(); always && command.ExitStatus(w.run(ada, c.Name).err) != command.ExitFailed {
+			t.Errorf("%s is said to need an app, and does not", c.Name)
+		}
 		least := strings.Count(strings.Split(c.Args, "[")[0], "<")
 		type try struct {
 			line  []string

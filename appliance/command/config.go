@@ -31,10 +31,7 @@ func Config(p *pipeline.Pipeline) []Command {
 		{Name: "config:get", Args: "<app> <key>", Short: "print one value", For: Deployer, Global: true, Reads: true, Run: f.get, Flags: func(fs *pflag.FlagSet) {
 			fs.Bool("quoted", false, "in quotes, as a shell reads it")
 		}},
-		{Name: "config:set", Args: "<app> <key[=value]>...", Short: "set values and restart the app; of one key alone the value comes from stdin", For: Deployer, Global: true, Run: f.set, Flags: func(fs *pflag.FlagSet) {
-			noRestart(fs)
-			fs.Bool("encoded", false, "the values are in base64")
-		}},
+		{Name: "config:set", Args: "<app> <key[=value]>...", Short: "set values and restart the app; of one key alone the value comes from stdin", For: Deployer, Global: true, Run: f.set, Flags: configSetFlags},
 		{Name: "config:unset", Args: "<app> <key>...", Short: "remove values and restart the app", For: Deployer, Global: true, Run: f.unset, Flags: noRestart},
 		{Name: "config:clear", Args: "<app>", Short: "remove all values and restart the app", For: Deployer, Global: true, Run: f.clear, Flags: noRestart},
 		{Name: "config:keys", Args: "<app>", Short: "list the names of an app's environment, without the values", For: Viewer, Global: true, Reads: true, Run: f.keys, Flags: show},
@@ -52,6 +49,11 @@ func Config(p *pipeline.Pipeline) []Command {
 }
 
 func noRestart(fs *pflag.FlagSet) { fs.Bool("no-restart", false, "let the app run on as it is") }
+
+func configSetFlags(fs *pflag.FlagSet) {
+	noRestart(fs)
+	fs.Bool("encoded", false, "the values are in base64")
+}
 
 func merged(fs *pflag.FlagSet) { fs.Bool("merged", false, "with what all apps have") }
 
@@ -98,7 +100,7 @@ func (f config) get(ctx context.Context, c *Call) error {
 func (f config) set(ctx context.Context, c *Call) error {
 	pairs := c.Args[1:]
 	if len(pairs) == 1 && !strings.Contains(pairs[0], "=") {
-		value, err := readValue(c, pairs[0])
+		value, err := readValue(ctx, c, pairs[0])
 		if err != nil {
 			return err
 		}
@@ -125,20 +127,18 @@ func (f config) set(ctx context.Context, c *Call) error {
 
 // readValue reads the value of a key from stdin, so that it is on no command
 // line. The line end that echo adds is no part of it.
-func readValue(c *Call, key string) (string, error) {
+func readValue(ctx context.Context, c *Call, key string) (string, error) {
 	if _, err := appliance.ParseConfigKey(key); err != nil {
 		return "", err
 	}
 	none := appliance.WithHint(fmt.Errorf("%w config pair: no = in it, and no value on stdin", appliance.ErrInvalid),
 		"write it as KEY=value, or pipe the value of one KEY in")
 	if c.TTY {
-		fmt.Fprintf(c.Stderr, "Value of %s: ", key)
-		line, err := readLine(c.Stdin)
-		fmt.Fprint(c.Stderr, "\r\n")
-		if err != nil {
+		line, err := c.ask(ctx, "Value of "+key)
+		if errors.Is(err, io.EOF) {
 			return "", none
 		}
-		return line, nil
+		return line, err
 	}
 	text, err := readInput(c.Stdin)
 	if err != nil {
@@ -148,27 +148,6 @@ func readValue(c *Call, key string) (string, error) {
 		return "", none
 	}
 	return strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r"), nil
-}
-
-// readLine reads what somebody types at a terminal, who ends it with Enter.
-func readLine(r io.Reader) (string, error) {
-	var line []byte
-	for b := []byte{0}; len(line) < maxInput; {
-		if _, err := io.ReadFull(r, b); err != nil {
-			return "", err
-		}
-		switch b[0] {
-		case '\r', '\n':
-			return string(line), nil
-		case 3, 4: // Ctrl-C, Ctrl-D
-			return "", io.ErrUnexpectedEOF
-		case 8, 127:
-			line = line[:max(0, len(line)-1)]
-		default:
-			line = append(line, b[0])
-		}
-	}
-	return "", io.ErrShortBuffer
 }
 
 // maxInput is more than all values together may have to start a process.

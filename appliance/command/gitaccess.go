@@ -6,7 +6,6 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -74,7 +73,7 @@ func (g repository) existing(ctx context.Context, name string) (appliance.AppNam
 }
 
 // loginFor reads whom a login is for, and the login: nil if none is given.
-func (g repository) loginFor(c *Call) (origin string, login *git.Login, err error) {
+func (g repository) loginFor(ctx context.Context, c *Call) (origin string, login *git.Login, err error) {
 	scheme, name, ok := strings.Cut(c.Args[0], "://")
 	if !ok {
 		scheme, name = "https", c.Args[0]
@@ -93,7 +92,7 @@ func (g repository) loginFor(c *Call) (origin string, login *git.Login, err erro
 	login = &git.Login{User: c.Args[1]}
 	if len(c.Args) > 2 {
 		login.Password = c.Args[2]
-	} else if login.Password, err = readPassword(c.Stdin); err != nil {
+	} else if login.Password, err = c.password(ctx); err != nil {
 		return "", nil, err
 	}
 	if login.Password == "" {
@@ -103,13 +102,6 @@ func (g repository) loginFor(c *Call) (origin string, login *git.Login, err erro
 		return "", nil, fmt.Errorf("%w login: it must be one line", appliance.ErrInvalid)
 	}
 	return origin, login, nil
-}
-
-// readPassword reads one line.
-func readPassword(r io.Reader) (string, error) {
-	text, err := io.ReadAll(io.LimitReader(r, 16<<10))
-	line, _, _ := strings.Cut(string(text), "\n")
-	return strings.TrimSuffix(line, "\r"), err
 }
 
 // logins returns whose logins are meant, and what they are.
@@ -126,7 +118,7 @@ func (g repository) auth(ctx context.Context, c *Call) error {
 	if err != nil {
 		return err
 	}
-	origin, login, err := g.loginFor(c)
+	origin, login, err := g.loginFor(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -148,7 +140,7 @@ func (g repository) authStatus(ctx context.Context, c *Call) error {
 	if err != nil {
 		return err
 	}
-	origin, login, err := g.loginFor(c)
+	origin, login, err := g.loginFor(ctx, c)
 	if err != nil {
 		return err
 	}

@@ -67,7 +67,7 @@ func (d door) addUser(ctx context.Context, c *Call) error {
 	if c.Bool("generate") {
 		password = rand.Text()
 	} else {
-		text, err := readPassword(c.Stdin)
+		text, err := c.password(ctx)
 		if err != nil {
 			return err
 		}

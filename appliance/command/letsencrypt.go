@@ -139,7 +139,7 @@ func (f certificates) dns(ctx context.Context, c *Call) error {
 	if err := checkProvider(provider); err != nil {
 		return err
 	}
-	credential, err := readSecret(c.Stdin)
+	credential, err := c.readSecret(ctx, "Credential")
 	if err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func (f certificates) eab(ctx context.Context, c *Call) error {
 	id, key := "", ""
 	if len(c.Args) > 0 {
 		var err error
-		if key, err = readSecret(c.Stdin); err != nil {
+		if key, err = c.readSecret(ctx, "Key"); err != nil {
 			return err
 		}
 		id = c.Args[0]
@@ -245,9 +245,14 @@ func ACME(ctx context.Context, store *db.Store) (settings certs.ACME, err error)
 	return settings, err
 }
 
-// readSecret reads what is not to be seen in a list of processes.
-func readSecret(r io.Reader) (string, error) {
-	text, err := io.ReadAll(io.LimitReader(r, maxCredential+1))
+// readSecret reads what is not to be seen in a list of processes, and by nobody
+// at a terminal.
+func (c *Call) readSecret(ctx context.Context, what string) (string, error) {
+	if c.TTY {
+		text, err := c.ask(ctx, what)
+		return strings.TrimSpace(text), unless(err, io.EOF)
+	}
+	text, err := io.ReadAll(io.LimitReader(c.Stdin, maxCredential+1))
 	if len(text) > maxCredential {
 		return "", fmt.Errorf("%w credential: more than %d bytes", appliance.ErrInvalid, maxCredential)
 	}

@@ -44,7 +44,7 @@ func (r registry) login(ctx context.Context, c *Call) error {
 	case len(c.Args) > 3:
 		login.Password = c.Args[3]
 	default:
-		if login.Password, err = readPassword(c.Stdin); err != nil {
+		if login.Password, err = c.password(ctx); err != nil {
 			return err
 		}
 	}

@@ -51,28 +51,6 @@ func timeToLive(c *Call) (time.Duration, error) {
 	return time.Duration(seconds) * time.Second, nil
 }
 
-// TakesTerminal reports whether a command line is for a command that takes the
-// person's terminal over.
-func TakesTerminal(args []string) bool {
-	if len(args) == 0 || !slices.Contains([]string{"run", "enter"}, args[0]) {
-		return false
-	}
-	fs := pflag.NewFlagSet(args[0], pflag.ContinueOnError)
-	fs.SetInterspersed(false)
-	enterFlags(fs) // which has all of run's
-	rest := args[1:]
-	for range 2 { // flags may stand on both sides of the app
-		if err := fs.Parse(rest); err != nil {
-			return false
-		}
-		if rest = fs.Args(); len(rest) > 0 {
-			rest = rest[1:]
-		}
-	}
-	no, err := fs.GetBool("no-tty")
-	return err == nil && !no
-}
-
 // An ExitError is the status that a program of an app has ended with, which the
 // door passes on. It is not 0.
 type ExitError int
@@ -116,7 +94,7 @@ func (c *Call) connection() (pipeline.Connection, error) {
 		return conn, fmt.Errorf("%w: --no-tty and --force-tty exclude each other", ErrUsage)
 	case no:
 	case c.Terminal != nil:
-		conn.Terminal, conn.Out = c.Terminal, c.Screen
+		conn.Terminal, conn.Out, conn.Stdin = c.Terminal, c.Screen, c.keystrokes()
 	case force:
 		conn.Terminal = &appliance.Terminal{Name: "xterm"}
 	}

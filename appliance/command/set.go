@@ -53,9 +53,21 @@ func (s *Set) Execute(ctx context.Context, session *Session, args []string) erro
 	ctx = appliance.WithActor(ctx, session.Actor)
 	flags, args := leading(args)
 	if slices.Contains(flags, asDokku) {
-		return dokkuError(s.execute(ctx, session.as("dokku"), flags, args))
+		session = session.as("dokku")
 	}
-	return s.execute(ctx, session, flags, args)
+	ctx, session, leave := session.sit(ctx)
+	defer leave()
+	return s.executeLine(ctx, session, flags, args)
+}
+
+// executeLine is execute at a terminal, if there is one, of Dokku, if it is
+// called so.
+func (s *Set) executeLine(ctx context.Context, session *Session, flags, args []string) error {
+	err := interrupted(ctx, s.execute(ctx, session, flags, args))
+	if session.program() == "dokku" {
+		return dokkuError(err)
+	}
+	return err
 }
 
 // execute is Execute of a command line whose flags before the command were

@@ -1,7 +1,11 @@
 package command
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"io"
+	"strings"
 
 	"github.com/berthhq/berth/appliance"
 )
@@ -14,6 +18,8 @@ const (
 	ExitNotFound = 3
 	ExitDenied   = 4
 	ExitNoApp    = 20 // as in Dokku
+
+	ExitInterrupted = 130 // as of what a shell ends with Ctrl-C
 )
 
 // ExitStatus returns what a command that ended with err exits with.
@@ -26,6 +32,8 @@ func ExitStatus(err error) int {
 	switch {
 	case err == nil:
 		return 0
+	case errors.Is(err, ErrInterrupted):
+		return ExitInterrupted
 	case noApp:
 		return ExitNoApp
 	case dokku, errors.Is(err, ErrNoApp):
@@ -38,5 +46,23 @@ func ExitStatus(err error) int {
 		return ExitDenied
 	default:
 		return ExitFailed
+	}
+}
+
+// ShowError prints an error as people are shown it: what failed, then what to
+// do.
+func ShowError(w io.Writer, err error) {
+	if _, ok := errors.AsType[ExitError](err); ok || err == nil {
+		return // who has ended so has said why
+	}
+	text := err.Error()
+	if errors.Is(err, context.Canceled) {
+		text = "cancelled"
+	}
+	for line := range strings.Lines(text) {
+		fmt.Fprintf(w, " !     %s\n", strings.TrimRight(line, "\n"))
+	}
+	for line := range strings.Lines(appliance.HintOf(err)) {
+		fmt.Fprintf(w, "       %s\n", strings.TrimRight(line, "\n"))
 	}
 }

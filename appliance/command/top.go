@@ -89,7 +89,7 @@ func (s overview) top(ctx context.Context, c *Call) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if c.TTY && c.Stdin != nil {
-		go quit(c.Stdin, cancel) // ends with the session, whose stdin it reads
+		go quit(c.keystrokes(), cancel) // ends with the command, or the session
 	}
 	for n := 1; ; n++ {
 		r, err := s.survey(ctx, c)

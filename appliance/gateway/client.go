@@ -40,13 +40,11 @@ func Call(ctx context.Context, socket string, args []string, stdin io.Reader, st
 		return command.ExitFailed, err
 	}
 	session.Stdout, session.Stderr = stdout, stderr
-	if command.TakesTerminal(args) {
-		leave, err := sitDown(ctx, session, stdin, stdout)
-		if err != nil {
-			return command.ExitFailed, err
-		}
-		defer leave()
+	leave, err := sitDown(ctx, session, args, stdin, stdout)
+	if err != nil {
+		return command.ExitFailed, err
 	}
+	defer leave()
 	if err := session.Start(quote(args)); err != nil {
 		return command.ExitFailed, err
 	}

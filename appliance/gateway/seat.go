@@ -11,18 +11,22 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 	"golang.org/x/term"
+
+	"github.com/berthhq/berth/appliance/command"
 )
 
-// sitDown gives a session the terminal that stdin and stdout are, if they are
-// one: what is typed goes there as it is, and so does the size whenever it
-// changes. What it returns gives the terminal back as it was.
-func sitDown(ctx context.Context, session *gossh.Session, stdin io.Reader, stdout io.Writer) (leave func(), err error) {
+// sitDown gives a session the terminal that stdin is, if it is one, and so is
+// stdout where the command takes the screen: what is typed goes there as it is,
+// and so does the size whenever it changes. What it returns gives the terminal
+// back as it was.
+func sitDown(ctx context.Context, session *gossh.Session, args []string, stdin io.Reader, stdout io.Writer) (leave func(), err error) {
+	screen, asks := command.TakesTerminal(args), command.AsksSecret(args)
 	in, isFile := stdin.(*os.File)
 	out, alsoFile := stdout.(*os.File)
-	if !isFile || !alsoFile || !term.IsTerminal(int(in.Fd())) || !term.IsTerminal(int(out.Fd())) {
+	if !screen && !asks || !isFile || !term.IsTerminal(int(in.Fd())) || screen && (!alsoFile || !term.IsTerminal(int(out.Fd()))) {
 		return func() {}, nil
 	}
-	columns, rows, err := term.GetSize(int(out.Fd()))
+	columns, rows, err := term.GetSize(int(in.Fd()))
 	if err != nil {
 		return nil, fmt.Errorf("size of the terminal: %w", err)
 	}
@@ -45,7 +49,7 @@ func sitDown(ctx context.Context, session *gossh.Session, stdin io.Reader, stdou
 				return
 			case <-resized:
 			}
-			if columns, rows, err := term.GetSize(int(out.Fd())); err == nil {
+			if columns, rows, err := term.GetSize(int(in.Fd())); err == nil {
 				_ = session.WindowChange(rows, columns) // the session may have ended
 			}
 		}

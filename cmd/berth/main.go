@@ -17,6 +17,7 @@ import (
 	_ "time/tzdata" // cron's time zones, whatever the machine has
 
 	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/command"
 	"github.com/berthhq/berth/appliance/gateway"
 	"github.com/berthhq/berth/appliance/static"
 )
@@ -89,6 +90,9 @@ func call(ctx context.Context, cfg config, args []string, stdin io.Reader, stdou
 	status, err := gateway.Call(ctx, cfg.socket, args, stdin, stdout, stderr)
 	if err == nil {
 		return status
+	}
+	if ctx.Err() != nil { // Ctrl-C, mostly
+		return command.ExitInterrupted
 	}
 	fmt.Fprintf(stderr, " !     berth is not reached at %s: %v\n", cfg.socket, err)
 	switch {

@@ -106,6 +106,8 @@ type Session struct {
 	// where Stdout makes lines of newlines. Both are nil without one.
 	Terminal *appliance.Terminal
 	Screen   io.Writer
+
+	inShell bool // it is one line of a shell
 }
 
 // A Call is one command line of a session.

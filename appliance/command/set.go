@@ -34,7 +34,7 @@ func NewSet(store *db.Store, commands ...[]Command) *Set {
 	for _, c := range slices.Concat(commands...) {
 		s.commands[c.Name] = c
 	}
-	for _, c := range append(s.completionCommands(), s.helpCommand()) {
+	for _, c := range append(s.completionCommands(), s.helpCommand(), s.shellCommand()) {
 		s.commands[c.Name] = c
 	}
 	s.addReports()

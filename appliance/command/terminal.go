@@ -15,6 +15,8 @@ func TakesTerminal(args []string) bool {
 		return false
 	}
 	switch args[0] {
+	case "shell":
+		return true
 	case "top":
 		return !slices.ContainsFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "--format") })
 	case "run", "enter":

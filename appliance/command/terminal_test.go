@@ -151,7 +151,7 @@ func TestSecretsAreAskedForAndNotShown(t *testing.T) {
 
 func TestCommandLinesThatTakeTheTerminal(t *testing.T) {
 	for line, want := range map[string]string{
-		"top": "takes", "top -n 3": "takes", "top --format json": "", "run blog bash": "takes", "--app blog run ls -la": "takes",
+		"shell": "takes", "top": "takes", "top -n 3": "takes", "top --format json": "", "run blog bash": "takes", "--app blog run ls -la": "takes",
 		"run --app blog ls -la": "takes", "run --no-tty blog ls": "", "run blog --no-tty ls": "", "run blog ls --no-tty": "takes", "--as=dokku enter blog": "takes",
 		"status": "", "logs blog -t": "", "": "", "help run": "",
 		"config:set blog KEY": "asks", "config:set blog KEY=1": "", "config:set blog KEY OTHER=1": "", "config:set KEY": "", "config:set --global KEY": "asks",

@@ -1,15 +1,16 @@
 package command
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
+	"github.com/berthhq/berth/appliance"
 	"github.com/berthhq/berth/appliance/pipeline"
 )
 
@@ -35,40 +36,42 @@ func (s overview) status(ctx context.Context, c *Call) error {
 	if err != nil {
 		return err
 	}
-	return c.List("", r, r.rows(c.TTY, c.Bool("quiet")))
+	quiet := c.Bool("quiet")
+	rows := r.rows(quiet)
+	if c.TTY && !quiet {
+		rows = r.fitted(int(c.size(usualSize).Columns))
+	}
+	return c.List("", r, rows)
 }
 
 const (
 	red   = "\x1b[31m"
 	plain = "\x1b[0m"
-	home  = "\x1b[H\x1b[2J" // of the cursor, on an empty screen
+	empty = "\x1b[H\x1b[2J" // a screen, with the cursor at its beginning
+	home  = "\x1b[H"        // the cursor
+	blank = "\x1b[K"        // the rest of the line
+	below = "\x1b[J"        // the rest of the screen
 )
 
-// rows is how it is shown: what is wrong, the machine, and a line for each app,
-// or of these only what is no heading.
-func (r statusReport) rows(colours, quiet bool) (rows []string) {
+// rows is what programs are shown, which may read them by their columns: what is
+// wrong, the machine, and a line for each app, or of these only what is no heading.
+func (r statusReport) rows(quiet bool) (rows []string) {
 	for _, line := range r.Trouble {
-		line = " !     " + line
-		if colours {
-			line = red + line + plain
-		}
-		rows = append(rows, line)
+		rows = append(rows, " !     "+line)
 	}
-	if m := r.Machine; m != nil && !quiet {
-		rows = append(rows, fmt.Sprintf("=====> load %.2f of %d CPUs, memory %s of %s, disk %s of %s", m.Load[0], m.CPUs,
-			amount(m.MemoryUsed), amount(m.Memory), amount(m.DiskUsed), amount(m.Disk)))
+	if r.Machine != nil && !quiet {
+		rows = append(rows, "=====> "+r.Machine.String())
 	}
 	const form = "%-20s %-12s %-9s %-6s %6s %9s %7s %8s  %s"
 	if !quiet {
 		rows = append(rows, fmt.Sprintf(form, "app", "state", "processes", "live", "cpu", "memory", "req/s", "restarts", "url"))
 	}
 	for _, a := range r.Apps {
-		release := "-"
-		if a.Release > 0 {
-			release = fmt.Sprintf("v%d", a.Release)
+		var cells []any
+		for _, cell := range a.cells() {
+			cells = append(cells, cell)
 		}
-		rows = append(rows, fmt.Sprintf(form, a.App, a.State, fmt.Sprintf("%d/%d", a.Running, a.Processes), release,
-			fmt.Sprintf("%.1f%%", a.CPU), amount(a.Memory), fmt.Sprintf("%.1f", a.Requests), fmt.Sprint(a.Restarts), a.URL))
+		rows = append(rows, fmt.Sprintf(form, cells...))
 	}
 	return rows
 }
@@ -91,6 +94,15 @@ func (s overview) top(ctx context.Context, c *Call) error {
 	if c.TTY && c.Stdin != nil {
 		go quit(c.keystrokes(), cancel) // ends with the command, or the session
 	}
+	live := c.TTY && !asJSON
+	var sizes <-chan appliance.Size // which without a terminal does not change
+	if live && c.Terminal != nil {
+		sizes = c.Terminal.Sizes
+	}
+	if live {
+		defer fmt.Fprintln(c.Stdout) // below the last look
+	}
+	size, begin := usualSize, empty
 	for n := 1; ; n++ {
 		r, err := s.survey(ctx, c)
 		if ctx.Err() != nil {
@@ -99,29 +111,49 @@ func (s overview) top(ctx context.Context, c *Call) error {
 		if err != nil {
 			return err
 		}
-		var page bytes.Buffer
-		if asJSON {
-			err = json.NewEncoder(&page).Encode(r)
-		} else {
-			if c.TTY {
-				page.WriteString(home)
+		next := time.After(time.Duration(interval) * time.Second)
+		for resized := true; resized; {
+			size = c.size(size)
+			page, err := r.look(asJSON, c.Bool("quiet"))
+			if live {
+				page = begin + drawn(r.screen(size))
 			}
-			for _, row := range r.rows(c.TTY, c.Bool("quiet")) {
-				fmt.Fprintln(&page, row)
+			if err != nil {
+				return err
 			}
-		}
-		if err != nil {
-			return err
-		}
-		if _, err := c.Stdout.Write(page.Bytes()); err != nil || n == num {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(time.Duration(interval) * time.Second):
+			if _, err := io.WriteString(c.Stdout, page); err != nil || n == num {
+				return err
+			}
+			select {
+			case <-ctx.Done():
+				return nil
+			case size = <-sizes:
+				begin = empty
+			case <-next:
+				begin, resized = home, false
+			}
 		}
 	}
+}
+
+// drawn writes rows over what a terminal shows. Nothing is cleared behind a row:
+// one that is as wide as the terminal would lose its end.
+func drawn(rows []string) string {
+	last := len(rows) - 1
+	var b strings.Builder
+	for _, row := range rows[:last] {
+		b.WriteString(blank + row + "\n")
+	}
+	return b.String() + below + rows[last]
+}
+
+// look is what is printed of a look where there is no terminal.
+func (r statusReport) look(asJSON, quiet bool) (string, error) {
+	if asJSON {
+		text, err := json.Marshal(r)
+		return string(text) + "\n", err
+	}
+	return strings.Join(r.rows(quiet), "\n") + "\n", nil
 }
 
 // quit waits for q, Ctrl-C or Ctrl-D of a terminal.

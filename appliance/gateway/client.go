@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os/user"
@@ -10,6 +11,7 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"github.com/berthhq/berth/appliance"
 	"github.com/berthhq/berth/appliance/command"
 )
 
@@ -45,7 +47,13 @@ func Call(ctx context.Context, socket string, args []string, stdin io.Reader, st
 		return command.ExitFailed, err
 	}
 	defer leave()
-	if err := session.Start(quote(args)); err != nil {
+	line := quote(args)
+	if len(line) > maxLine {
+		show(stderr, appliance.WithHint(fmt.Errorf("the command line is longer than %d bytes", maxLine),
+			"give large values on stdin: config:import <app> < .env, or config:set <app> <key> < file"))
+		return command.ExitFailed, nil
+	}
+	if err := session.Start(line); err != nil {
 		return command.ExitFailed, err
 	}
 	go func() {
@@ -64,6 +72,10 @@ func Call(ctx context.Context, socket string, args []string, stdin io.Reader, st
 	}
 	return 0, nil
 }
+
+// maxLine is how long a command line may be, in bytes: SSH sends it in one
+// packet, which is at most 256 KB.
+const maxLine = 250 << 10
 
 func localUser() string {
 	if u, err := user.Current(); err == nil {

@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gliderlabs/ssh"
 	gossh "golang.org/x/crypto/ssh"
@@ -186,6 +187,8 @@ func (g *Gateway) dispatch(ctx context.Context, s ssh.Session, actor appliance.A
 		args = append([]string{fmt.Sprintf("git-%s", first(args[1:]))}, args[min(2, len(args)):]...)
 	}
 	switch {
+	case !utf8.ValidString(s.RawCommand()): // splitting it into words would change it
+		return appliance.WithHint(fmt.Errorf("%w: the command line is not UTF-8", command.ErrUsage), "give a value of other bytes on stdin, or in base64: config:set <app> --encoded <key=value>")
 	case len(args) == 0 && s.RawCommand() != "":
 		return fmt.Errorf("%w: the command line is empty", command.ErrUsage)
 	case len(args) <= 2 && first(args) == "git-receive-pack":

@@ -95,7 +95,7 @@ func newWorld(t *testing.T, change ...func(*gateway.Gateway)) *world {
 	w.Gateway = &gateway.Gateway{
 		Remote: remote, Local: local, HostKey: hostKey, Store: store, Pipeline: pipe, Grace: time.Second, Log: log,
 		Commands: command.NewSet(store, command.Apps(pipe), command.Processes(pipe), command.OneOffs(pipe), command.Config(pipe), command.Settings(pipe), command.Git(pipe),
-			command.Keys(store), command.Logs(pipe), command.Domains(pipe), []command.Command{noise, bug}),
+			command.Keys(store), command.Logs(pipe), command.Domains(pipe), command.Releases(pipe), []command.Command{noise, bug}),
 	}
 	for _, c := range change {
 		c(w.Gateway)
@@ -222,8 +222,13 @@ func (w *world) ssh(key string, args ...string) result {
 // local runs a command through the unix socket.
 func (w *world) local(args ...string) result {
 	w.t.Helper()
+	return w.localWith("", args...)
+}
+
+func (w *world) localWith(stdin string, args ...string) result {
+	w.t.Helper()
 	var stdout, stderr bytes.Buffer // two: SSH copies them at the same time
-	status, err := gateway.Call(w.t.Context(), w.socket, args, nil, &stdout, &stderr)
+	status, err := gateway.Call(w.t.Context(), w.socket, args, strings.NewReader(stdin), &stdout, &stderr)
 	w.must(err)
 	return result{stdout.String(), stderr.String(), status}
 }

@@ -17,11 +17,11 @@ func confirm(c *Call, what, name, command string) error {
 		" !     This command will destroy %s.\n"+
 		" !     To proceed, type \"%s\"\n\n> ", what, name)
 	answer, err := bufio.NewReader(io.LimitReader(c.Stdin, 1<<10)).ReadString('\n')
+	if err != nil { // the line has no end
+		fmt.Fprintln(c.Stderr)
+	}
 	if strings.TrimSpace(answer) != name {
 		return appliance.WithHint(errors.New("not confirmed: nothing was destroyed"), fmt.Sprintf("type %q, or use: %s --force", name, command))
-	}
-	if err != nil {
-		fmt.Fprintln(c.Stderr)
 	}
 	return nil
 }

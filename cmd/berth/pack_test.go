@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -40,7 +41,11 @@ func (m *machine) builderImage(t *testing.T) (name string) {
 		"run.toml":                         "[[images]]\nimage = \"" + string(stack) + "\"\n",
 		"buildpacks/page/1/buildpack.toml": "api = \"0.10\"\n[buildpack]\nid = \"page\"\nversion = \"1\"\n[[targets]]\nos = \"linux\"\n",
 		"buildpacks/page/1/bin/detect":     "#!/bin/sh\ntest -f page.txt || exit 100\n",
-		"buildpacks/page/1/bin/build":      "#!/bin/sh\nset -e\nif [ -S /var/run/docker.sock ]; then echo the socket is here; exit 1; fi\nif [ -f bomb ]; then ./program \"$(cat bomb)\" filled; fi\nprintf '[[processes]]\\ntype = \"web\"\\ncommand = [\"bash\", \"-c\", \"python3 -m http.server $PORT\"]\\n' >\"$1/launch.toml\"\n",
+		"buildpacks/page/1/bin/build": "#!/bin/sh\nset -e\nif [ -S /var/run/docker.sock ]; then echo the socket is here; exit 1; fi\nif [ -f bomb ]; then ./program \"$(cat bomb)\" filled; fi\n" +
+			// What a process finds only by the launcher: a program in PATH, and a variable.
+			"mkdir -p \"$1/tools/bin\" \"$1/tools/env.launch\"\nprintf '[types]\\nlaunch = true\\n' >\"$1/tools.toml\"\n" +
+			"printf '#!/bin/sh\\necho \"$PREPARED; $# words: $1\"; exit 77\\n' >\"$1/tools/bin/tool\"\nchmod +x \"$1/tools/bin/tool\"\nprintf 'by the buildpack' >\"$1/tools/env.launch/PREPARED.override\"\n" +
+			"printf '[[processes]]\\ntype = \"web\"\\ncommand = [\"bash\", \"-c\", \"python3 -m http.server $PORT\"]\\n' >\"$1/launch.toml\"\n",
 	}
 	for path, text := range files {
 		path = filepath.Join(dir, "cnb", path)
@@ -97,5 +102,39 @@ func TestAnAppWithAProjectTOMLIsBuiltWithCloudNativeBuildpacks(t *testing.T) {
 	m.must(t, "/", "ssh", "berth", "ps:scale", "blog", "worker=1")
 	if things := m.must(t, "/", "docker", "ps", "--format", "{{.Names}} {{.Command}}", "--no-trunc", "--filter", "label=berth.instance="+m.instance); !strings.Contains(things, "worker") {
 		t.Errorf("no worker runs:\n%s", things)
+	}
+	m.runsByTheLauncher(t)
+}
+
+// runsByTheLauncher checks that what is run finds what the app's processes find,
+// and has a terminal that follows the person's.
+func (m *machine) runsByTheLauncher(t *testing.T) {
+	t.Helper()
+	for _, door := range [][]string{{"ssh", "berth", "run", "blog", "tool", "'two  words'", "three"}, {"berth", "run", "blog", "tool", "two  words", "three"}} {
+		out, err := m.run("/", door[0], door[1:]...)
+		if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 77 || out != "by the buildpack; 2 words: two  words\n" {
+			t.Errorf("%q printed %q: %v", door, out, err)
+		}
+	}
+	if out, err := m.run("/", "ssh", "berth", "run", "blog", `"cat page.txt; echo '|' $PREPARED"`); err != nil || out != "second| by the buildpack\n" {
+		t.Errorf("a line for a shell printed %q, %v", out, err)
+	}
+	if out := m.must(t, "/", "berth", "enter", "blog", "web", "bash", "-c", "echo $PREPARED"); out != "by the buildpack\n" {
+		t.Errorf("in a process it printed %q", out)
+	}
+	s := m.sit(t, 20, 70, "ssh", "-t", "berth", "run", "blog", "bash")
+	s.types("until stty size | grep -v ^0; do sleep 0.1; done\r") // Docker tells it once it has started
+	s.sees("20 70\r\n")
+	s.types("trap 'stty size' WINCH; echo $PREPARED\r")
+	s.sees("by the buildpack\r\n")
+	s.resize(33, 99)
+	s.types("\r") // bash does what a trap says when a command has ended
+	s.sees("33 99\r\n")
+	s.types("exec sh -c 'trap \"exit 5\" INT; echo rea\"\"dy; while :; do sleep 1; done'\r")
+	s.sees("ready\r\n")
+	s.types("\x03") // which is for what runs there
+	s.ends(5)
+	if out := m.must(t, "/", "berth", "run:list", "blog", "--quiet"); out != "" {
+		t.Errorf("run:list shows\n%s", out)
 	}
 }

@@ -3,10 +3,10 @@ package appliance
 import "time"
 
 // A LogLine is a line that a process has printed, or that the appliance says
-// of it.
+// of it, or of a request.
 type LogLine struct {
 	At      time.Time
-	Process string // "web.1", "release"
+	Process string // "web.1", "release", "router"
 	Release int
 	Stream  LogStream
 	Text    string
@@ -20,6 +20,8 @@ const (
 	Stdout LogStream = 'o'
 	Stderr LogStream = 'e'
 	Remark LogStream = 'b' // the appliance's own
+
+	Requested LogStream = 'r' // of a request; only on its way to a drain
 )
 
 func (s LogStream) String() string {
@@ -28,6 +30,8 @@ func (s LogStream) String() string {
 		return "stdout"
 	case Stderr:
 		return "stderr"
+	case Requested:
+		return "router"
 	}
 	return "berth"
 }

@@ -66,3 +66,22 @@ func BenchmarkObserveAndWrite(b *testing.B) {
 		}
 	}
 }
+
+// The same where each line goes to drains too.
+func BenchmarkObserveWriteAndTell(b *testing.B) {
+	var text []byte
+	l := &AccessLog{Dir: b.TempDir(), Sink: func(string) func([]Access) {
+		return func(list []Access) {
+			for i := range list {
+				text = list[i].AppendText(text[:0], "web.1")
+			}
+		}
+	}}
+	x := ended(l)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if x.gen.observe(x); i%2048 == 0 {
+			l.flush()
+		}
+	}
+}

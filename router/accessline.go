@@ -43,8 +43,11 @@ var (
 	textLimits = [texts]int{32, 255, 2048, 200, 64, 512, 1024}
 )
 
-func (r *record) length() (n int) {
-	for _, l := range r.lengths {
+func (r *record) length() int { return r.lengthTo(texts) }
+
+// lengthTo is how long its text is before a piece.
+func (r *record) lengthTo(piece int) (n int) {
+	for _, l := range r.lengths[:piece] {
 		n += int(l)
 	}
 	return n
@@ -52,7 +55,7 @@ func (r *record) length() (n int) {
 
 var outcomeNames = [...]string{served: "served", failed: "failed", cut: "cut", gone: "gone"}
 
-// appendJSON appends the record as one line, as Access reads it.
+// appendJSON appends the record as one line, as ParseAccess reads it.
 func (r *record) appendJSON(b, text []byte) []byte {
 	b = append(b, `{"at":"`...)
 	b = r.began.UTC().AppendFormat(b, "2006-01-02T15:04:05.000000Z")

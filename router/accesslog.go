@@ -27,6 +27,11 @@ type AccessLog struct {
 	MaxService int64 // of the files of one service
 	MaxTotal   int64 // of all
 
+	// Sink, if set, returns who else is told of the exchanges of a service, or
+	// nil for nobody. That must return at once, as must what it returns, which
+	// keeps what it is given.
+	Sink func(service string) func([]Access)
+
 	mu    sync.Mutex // guards batch
 	batch *batch
 
@@ -192,6 +197,7 @@ const chunk = 64 << 10
 
 // writeOf writes records of one service.
 func (l *AccessLog) writeOf(records []record, text []byte) {
+	l.tellSink(records, text)
 	l.line = l.line[:0]
 	n := 0 // of the records that line has
 	for i := range records {
@@ -206,6 +212,22 @@ func (l *AccessLog) writeOf(records []record, text []byte) {
 		}
 		l.line, n = l.line[:0], 0
 	}
+}
+
+// tellSink takes records of one service elsewhere.
+func (l *AccessLog) tellSink(records []record, text []byte) {
+	if l.Sink == nil {
+		return
+	}
+	take := l.Sink(records[0].service)
+	if take == nil {
+		return
+	}
+	list := make([]Access, len(records))
+	for i := range records {
+		list[i] = records[i].access(text)
+	}
+	take(list)
 }
 
 // tellEvery is how often people hear of records that were dropped.

@@ -216,6 +216,45 @@ func TestAVisitorCannotForgeALine(t *testing.T) {
 	}
 }
 
+// Who is told of requests sees of each what its line says.
+func TestTheSinkIsToldWhatIsWritten(t *testing.T) {
+	var told []router.Access
+	l := &router.AccessLog{Sink: func(service string) func([]router.Access) {
+		if service != "blog" {
+			return nil
+		}
+		return func(list []router.Access) { told = append(told, list...) }
+	}}
+	r := logged(t, l)
+	if _, err := r.Swap(router.Service{Name: "other", Hosts: []string{"other.test"}}); err != nil {
+		t.Fatal(err)
+	}
+
+	ask(r, "/first")
+	ask(r, "/other", func(req *http.Request) { req.Host = "other.test" })
+	ask(r, "/second?token=hunter2", func(req *http.Request) { req.TLS, req.Header["User-Agent"] = nil, []string{"curl"} })
+	var read []router.Access
+	for _, service := range []string{"blog", "other"} {
+		err := l.Read(t.Context(), service, 0, false, func(line []byte) error {
+			a, ok := router.ParseAccess(line)
+			if !ok {
+				t.Errorf("%q is no line", line)
+			}
+			if service == "blog" {
+				read = append(read, a)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	if !slices.Equal(told, read) || len(told) != 2 || told[1].Path != "/second" || told[0].Status != 503 || !told[0].Failed() {
+		t.Errorf("told %+v, want what was written: %+v", told, read)
+	}
+}
+
 // Requests do not wait for a disk.
 func TestRecordsAreDroppedAndCountedWhenNobodyWritesThem(t *testing.T) {
 	l := &router.AccessLog{}

@@ -18,6 +18,7 @@ func (l logs) drainCommands() (list []Command) {
 			Command{Name: prefix, Args: "<app>", Short: "list where an app's log goes too", For: Viewer, Reads: true, Run: l.drains, Flags: listing},
 			Command{Name: prefix + ":add", Args: "<app> <drain-url>", Short: "send an app's log to a service: syslog+tls://…, syslog://…, syslog+udp://… or https://…", For: Deployer, Secret: true, Run: l.addDrain, Flags: func(fs *pflag.FlagSet) {
 				fs.Bool("json", false, "by https: JSON, an object in each line, rather than syslog in batches as Logplex sends them")
+				fs.String("only", "", "app: only what processes print; router: only the requests; both if it is not given")
 			}},
 			Command{Name: prefix + ":remove", Args: "<app> <drain-url>", Short: "end that, by its address or its id", For: Deployer, Secret: true, Run: l.removeDrain},
 		)
@@ -30,6 +31,7 @@ type drainRow struct {
 	ID      string `json:"id"`
 	URL     string `json:"url"`
 	Format  string `json:"format"`
+	Only    string `json:"only,omitempty"`
 	Sent    int64  `json:"sent"`
 	Dropped int64  `json:"dropped"`
 	Error   string `json:"error,omitempty"`
@@ -44,11 +46,15 @@ func (l logs) drains(ctx context.Context, c *Call) error {
 	list, rows := []drainRow{}, []string{}
 	for _, s := range specs {
 		now := status[s.ID]
-		row := drainRow{ID: s.ID, URL: s.Masked(), Format: s.Format, Sent: now.Sent, Dropped: now.Dropped}
+		row := drainRow{ID: s.ID, URL: s.Masked(), Format: s.Format, Only: s.Only, Sent: now.Sent, Dropped: now.Dropped}
 		if row.Format == "" {
 			row.Format = "syslog"
 		}
-		text := fmt.Sprintf("%s %s (%s) sent %d", s.ID, row.URL, row.Format, now.Sent)
+		kind := row.Format
+		if s.Only != "" {
+			kind += ", only " + s.Only
+		}
+		text := fmt.Sprintf("%s %s (%s) sent %d", s.ID, row.URL, kind, now.Sent)
 		if now.Dropped > 0 {
 			text += ", left out " + strconv.FormatInt(now.Dropped, 10)
 		}
@@ -66,7 +72,8 @@ func (l logs) addDrain(ctx context.Context, c *Call) error {
 	if c.Bool("json") {
 		format = drains.JSON
 	}
-	spec, trouble, err := l.AddDrain(ctx, c.App, drains.Spec{URL: c.Args[1], Format: format})
+	only, _ := c.Flags.GetString("only")
+	spec, trouble, err := l.AddDrain(ctx, c.App, drains.Spec{URL: c.Args[1], Format: format, Only: only})
 	if err != nil {
 		return err
 	}

@@ -133,6 +133,11 @@ func TestLogsGoToDrains(t *testing.T) {
 	for text := <-got; !strings.Contains(text, `"app":"blog","process":"web.1","release":1,"stream":"stdout","text":"listening on [::]:5000"}`); text = <-got {
 		t.Log(text)
 	}
+	w.visit("/posts?token=hunter2")
+	w.ok("logs", "blog", "--router") // which has the lines of requests written
+	for text := <-got; !strings.Contains(text, `"app":"blog","process":"router","stream":"router","text":"at=info method=GET path=\"/posts\" host=blog.localhost request_id=`); text = <-got {
+		t.Log(text)
+	}
 	await.That(t, "it is known", func() bool { return !strings.Contains(w.ok("drains", "blog", "--format", "json"), `"sent":0`) })
 	list := w.ok("drains", "blog", "--quiet")
 	if strings.Contains(list, "hunter2") || strings.Contains(w.ok("logs:drains", "blog", "--format", "json"), "hunter2") {
@@ -145,6 +150,13 @@ func TestLogsGoToDrains(t *testing.T) {
 	}
 	if r := w.run(ada, "drains:remove", "blog", id); !errors.Is(r.err, appliance.ErrNotFound) {
 		t.Errorf("again: %v", r.err)
+	}
+	w.ok("drains:add", "blog", at, "--only", "router")
+	if list := w.ok("drains", "blog"); !strings.Contains(list, "(syslog, only router) sent 0") {
+		t.Errorf("list = %s", list)
+	}
+	if r := w.run(ada, "drains:add", "blog", at+"/2", "--only", "web"); !errors.Is(r.err, appliance.ErrInvalid) {
+		t.Errorf("only web: %v", r.err)
 	}
 }
 

@@ -106,7 +106,7 @@ func (w *world) grant() {
 func (w *world) collect() {
 	log := slog.New(slog.DiscardHandler)
 	collector := &logs.Collector{Archive: w.Logs, Engine: w.engine, Log: log}
-	w.engine.Stopping, w.Logs.Sink = collector.Stopping, w.Drains
+	w.engine.Stopping, w.Logs.Sink, w.Router.AccessLog.Sink = collector.Stopping, w.Drains, w.Drains.Requests
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = w.Logs.Run(ctx) })

@@ -21,8 +21,16 @@ type Spec struct {
 	ID       string `json:"id"`
 	URL      string `json:"url"`              // may hold a password or a token: show Masked
 	Format   string `json:"format,omitempty"` // of HTTP requests: "json", or syslog if ""
+	Only     string `json:"only,omitempty"`   // OnlyApp or OnlyRouter; both if ""
 	Anywhere bool   `json:"anywhere,omitempty"`
 }
+
+// What a drain may be for alone: what processes print, and what the appliance
+// says of them; or the requests that the router has answered, or had answered.
+const (
+	OnlyApp    = "app"
+	OnlyRouter = "router"
+)
 
 // JSON is the Format of requests that have a JSON object for each line.
 const JSON = "json"
@@ -47,6 +55,9 @@ func (s Spec) Check() error {
 	}
 	if s.Format != "" && s.Format != JSON {
 		return fmt.Errorf("%w format %.20q: syslog or json", appliance.ErrInvalid, s.Format)
+	}
+	if s.Only != "" && s.Only != OnlyApp && s.Only != OnlyRouter {
+		return fmt.Errorf("%w kind of lines %.20q: %s, %s, or nothing for both", appliance.ErrInvalid, s.Only, OnlyApp, OnlyRouter)
 	}
 	return nil
 }
@@ -171,6 +182,13 @@ func (d *drain) add(lines []appliance.LogLine) {
 	}
 }
 
+// leaveOut counts lines that did not get here.
+func (d *drain) leaveOut(n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.drop(n)
+}
+
 // drop counts lines that were left out. The caller holds mu.
 func (d *drain) drop(n int) {
 	d.dropped += n
@@ -213,15 +231,19 @@ func (d *drain) take() (b batch) {
 // run sends what comes until ctx is done, and then, for a moment, what is left.
 func (d *drain) run(ctx context.Context) {
 	defer d.sender.close()
-	for ctx.Err() == nil {
+	for {
 		select {
 		case <-ctx.Done():
 		case <-d.some:
 		}
+		last := ctx.Err() != nil // what comes later than that is nobody's
 		for b := d.take(); len(b.lines) > 0; b = d.take() {
 			if !d.deliver(ctx, b) {
 				return
 			}
+		}
+		if last {
+			return
 		}
 	}
 }

@@ -24,6 +24,10 @@ type Set struct {
 	ctx     context.Context // while Run runs
 	ending  sync.WaitGroup
 	waiting []*running // to be begun by Run
+	names   map[appliance.AppName]Namer
+
+	once     sync.Once // makes requests
+	requests requests
 }
 
 type running struct {
@@ -35,14 +39,18 @@ type running struct {
 type App struct {
 	Name  string
 	Specs []Spec
+	Names Namer // of its processes; nil for their addresses
 }
 
 // Set has the lines of apps go to these places from now on, and to no others.
 func (s *Set) Set(apps map[appliance.AppName]App) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.once.Do(s.requests.init)
 	next := map[appliance.AppName][]*running{}
+	s.names = map[appliance.AppName]Namer{}
 	for handle, app := range apps {
+		s.names[handle] = app.Names
 		for _, spec := range app.Specs {
 			i := slices.IndexFunc(s.apps[handle], func(r *running) bool { return r.Spec == spec && r.app == app.Name })
 			if i >= 0 {
@@ -78,33 +86,44 @@ func (s *Set) begin(r *running) {
 	s.ending.Go(func() { r.run(ctx) })
 }
 
-// Run sends lines until ctx is done.
+// Run sends lines until ctx is done, and then what is left.
 func (s *Set) Run(ctx context.Context) error {
+	// What is left of requests goes to the drains before these end.
+	inner, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
 	s.mu.Lock()
-	s.ctx = ctx
+	s.once.Do(s.requests.init)
+	s.ctx = inner
 	for _, r := range s.waiting {
 		s.begin(r)
 	}
 	s.waiting = nil
 	s.mu.Unlock()
-	<-ctx.Done()
+	s.takeRequests(ctx)
+	stop()
 	s.ending.Wait()
 	return nil
 }
 
-// Wants reports whether an app has a drain.
+// Wants reports whether an app has a drain for what its processes print.
 func (s *Set) Wants(app appliance.AppName) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.apps[app]) > 0
+	return slices.ContainsFunc(s.apps[app], func(r *running) bool { return r.Only != OnlyRouter })
 }
 
-// Send leaves lines of an app for its drains. It returns at once.
-func (s *Set) Send(app appliance.AppName, lines []appliance.LogLine) {
+// Send leaves what processes of an app have printed for its drains. It returns
+// at once.
+func (s *Set) Send(app appliance.AppName, lines []appliance.LogLine) { s.send(app, OnlyRouter, lines) }
+
+// send leaves lines for those drains of an app that are not for other ones.
+func (s *Set) send(app appliance.AppName, others string, lines []appliance.LogLine) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range s.apps[app] {
-		r.add(lines)
+		if r.Only != others {
+			r.add(lines)
+		}
 	}
 }
 

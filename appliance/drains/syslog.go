@@ -125,10 +125,13 @@ func frames(app string, lines []appliance.LogLine) (b []byte) {
 	return b
 }
 
-// The priorities of messages: facility local7, and error or informational.
+// The priorities of messages: facility local7, and local3 of requests, as
+// Heroku has them, and error or informational.
 const (
-	infoPriority  = 190
-	errorPriority = 187
+	infoPriority         = 190
+	errorPriority        = 187
+	requestPriority      = 158
+	requestErrorPriority = 155
 )
 
 // appendMessage appends a line by RFC 5424. The host is the app, the program
@@ -140,6 +143,11 @@ func appendMessage(b []byte, app string, l appliance.LogLine) []byte {
 		priority = errorPriority
 	case appliance.Remark:
 		program = "berth"
+	case appliance.Requested:
+		priority, program = requestPriority, "berth"
+		if strings.HasPrefix(l.Text, "at=error ") {
+			priority = requestErrorPriority
+		}
 	}
 	b = fmt.Appendf(b, "<%d>1 %s %s %s %s - - ", priority, l.At.UTC().Format("2006-01-02T15:04:05.000000Z"), app, program, l.Process)
 	return append(b, l.Text...)

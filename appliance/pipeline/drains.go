@@ -110,7 +110,7 @@ func (p *Pipeline) ApplyDrains(ctx context.Context) error {
 		if json.Unmarshal([]byte(text), &list) != nil {
 			return fmt.Errorf("setting %s of %s is damaged", drainsSetting, app) // the error could quote a secret
 		}
-		apps[p.handle(app)] = drains.App{Name: string(app), Specs: list}
+		apps[p.handle(app)] = drains.App{Name: string(app), Specs: list, Names: p.Names(app).Of}
 	}
 	p.Drains.Set(apps)
 	return nil

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/drains"
 	"github.com/berthhq/berth/router"
 )
 
@@ -38,6 +39,7 @@ type daemon struct {
 	from    *predecessor // nil if it was not started by one
 	doors   *doors
 	routes  *router.Router
+	drains  *drains.Set // they outlast the inside, as requests do
 	started time.Time
 
 	// What the inside of the moment gives the doors, which outlast it.
@@ -57,7 +59,7 @@ func (d *daemon) serve(ctx context.Context) error {
 		return err
 	}
 	defer d.doors.Close()
-	defer d.keepLog(ctx)()
+	defer d.keepLogs(ctx)()
 	in, err := d.moveIn(ctx, lock)
 	if err != nil {
 		return err
@@ -356,7 +358,6 @@ func (in *inside) serve(ctx context.Context, doors *doors) error {
 	g.Go(func() error { return in.pipe.Sample(watching) })
 	g.Go(func() error { return in.pipe.Cron(watching) })
 	g.Go(func() error { return in.archive.Run(watching) })
-	g.Go(func() error { return in.drains.Run(watching) })
 	g.Go(func() error { return in.collector.Run(watching) })
 	g.Go(func() error { return in.engine.Watch(watching, in.collector.Changed) })
 	g.Go(func() error { return serveMetrics(watching, doors, in.metrics) })

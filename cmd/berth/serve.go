@@ -49,7 +49,8 @@ func serve(ctx context.Context, cfg config) error {
 		return err
 	}
 	d := &daemon{cfg: cfg, log: log, level: level, manager: manager, from: from, routes: router.New(log), requests: make(chan request), started: time.Now()}
-	d.routes.AccessLog = &router.AccessLog{Dir: cfg.path("router-log"), Log: log}
+	d.drains = &drains.Set{Dial: pipeline.DialDrain, Log: log}
+	d.routes.AccessLog = &router.AccessLog{Dir: cfg.path("router-log"), Log: log, Sink: d.drains.Requests}
 	err = d.serve(ctx)
 	if err != nil && from != nil {
 		from.failed(err)
@@ -66,7 +67,6 @@ type inside struct {
 	certificates *certs.Manager
 	archive      *logs.Archive
 	collector    *logs.Collector
-	drains       *drains.Set
 	pipe         *pipeline.Pipeline
 	door         *gateway.Gateway
 	metrics      *http.Server
@@ -110,8 +110,7 @@ func (d *daemon) moveIn(ctx context.Context, lock *os.File) (in *inside, err err
 	in.engine = engine
 	engine.Log = log
 	in.archive = &logs.Archive{Dir: cfg.path("log"), Log: log}
-	in.drains = &drains.Set{Dial: pipeline.DialDrain, Log: log}
-	in.archive.Sink = in.drains
+	in.archive.Sink = d.drains
 	in.collector = &logs.Collector{Archive: in.archive, Engine: engine, Log: log}
 	engine.Stopping = in.collector.Stopping
 	switch {
@@ -141,7 +140,7 @@ func (d *daemon) moveIn(ctx context.Context, lock *os.File) (in *inside, err err
 		Stack:        builder.Stack{Instance: cfg.instance, Binary: cfg.binary, CAs: builder.DefaultCAs},
 		Engine:       d.considerate(engine),
 		Logs:         in.archive,
-		Drains:       in.drains,
+		Drains:       d.drains,
 		Router:       d.routes,
 		Certificates: certificates,
 		Preflight:    certs.Preflight{Addresses: publicIPs(cfg.ip), Proxied: d.routes.Proxied},

@@ -177,7 +177,7 @@ func (c *Collector) Stopping(ctx context.Context, p appliance.Process) (ended fu
 			c.Log.WarnContext(ctx, "take the last that a process has printed", "app", p.App, "process", f.name, "err", err)
 		}
 		if !p.Running { // it had ended before
-			f.crashed(ctx, p, f.began, f.restarts)
+			f.crashed(ctx, p, f.span)
 		}
 		if err := c.Archive.flushNow(p.App); err != nil {
 			c.Log.WarnContext(ctx, "keep the last that a process has printed", "app", p.App, "process", f.name, "err", err)

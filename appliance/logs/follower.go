@@ -26,19 +26,17 @@ type follower struct {
 	done    chan struct{}
 	seen    appliance.Process // as it was when the collector looked last; the collector's mu guards it
 
-	began    time.Time // the run that is followed
-	restarts int       // before it
+	span // the run that is followed
 
-	telling sync.Mutex // held while the end of a run is told; guards the fields below
+	telling sync.Mutex // held while the end of a run is told; guards judged
 	judged  time.Time  // the beginning of the run whose end has been told
-	told    string     // when the last line was printed that was told with it
 
 	rate
 }
 
 func newFollower(c *Collector, p appliance.Process) *follower {
 	f := &follower{Collector: c, process: p, seen: p, name: fmt.Sprintf("%s.%d", p.Type, p.Index), book: c.Archive.book(p.App), again: make(chan struct{}, 1)}
-	f.began, f.restarts = p.Started, p.Restarts
+	f.span = spanOf(p)
 	f.rate.follower, f.rate.most = f, cmp.Or(c.MaxRate, defaultRate)
 	for i, of := range []appliance.LogStream{appliance.Stdout, appliance.Stderr} {
 		source := short(p.ID) + string(of)
@@ -69,7 +67,7 @@ func (f *follower) run(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		f.began, f.restarts = now.Started, now.Restarts
+		f.span = spanOf(now)
 	}
 }
 
@@ -119,7 +117,7 @@ func (f *follower) judge(ctx context.Context, now appliance.Process) {
 		return
 	}
 	if now.Restarting || !now.Running || now.Restarts > f.restarts {
-		f.crashed(ctx, now, f.began, f.restarts)
+		f.crashed(ctx, now, f.span)
 	}
 }
 
@@ -132,7 +130,7 @@ const settle = time.Second
 func (f *follower) restarted(ctx context.Context, now, before appliance.Process) {
 	pause(ctx, settle)
 	if ctx.Err() == nil && !f.isStopping(now.ID) {
-		f.crashed(ctx, now, before.Started, before.Restarts)
+		f.crashed(ctx, now, spanOf(before))
 	}
 }
 

@@ -81,6 +81,12 @@ func (r record) release() int {
 // source is the container and the stream.
 func (r record) source() []byte { return r.prefix[bytes.LastIndexByte(r.prefix, ' ')+1:] }
 
+// isOf reports whether a container has printed it.
+func (r record) isOf(id string) bool {
+	source := r.source()
+	return string(source[:len(source)-1]) == short(id)
+}
+
 func (r record) stream() appliance.LogStream {
 	return appliance.LogStream(r.prefix[len(r.prefix)-1])
 }

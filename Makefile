@@ -10,7 +10,7 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 # compiled twice.
 PGO      = -pgo=$(CURDIR)/cmd/berth/router.pgo
 
-.PHONY: build test lint unit race bench-deploy bench-build bench-commands bench-router profile compatibility test-stack test-bootstrap clean
+.PHONY: build test lint unit race bench-deploy bench-build bench-commands bench-logs bench-router profile compatibility test-stack test-bootstrap clean
 
 # One static binary.
 build:
@@ -43,6 +43,10 @@ bench-build:
 # What commands take over SSH, and how soon a change of an app answers.
 bench-commands:
 	$(GO) test -run '^$$' -bench Commands -benchtime 1x -timeout 20m ./cmd/berth
+
+# What becomes of floods of lines that apps print: see docs/logs.md.
+bench-logs:
+	$(GO) test -run '^$$' -bench Logs -benchtime 1x -timeout 20m ./cmd/berth
 
 # What a request costs beside nginx, HAProxy, Caddy, kamal-proxy and Go's own
 # reverse proxy. Takes less than 15 minutes; BENCH_ROUTER=quick takes one.

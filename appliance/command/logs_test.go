@@ -1,6 +1,7 @@
 package command_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -42,6 +43,87 @@ func TestLogsOutliveADeploy(t *testing.T) {
 	}
 	if row.Text == "" {
 		t.Error("no JSON")
+	}
+}
+
+// Whatever is asked for, it is found in what was printed long ago too.
+func TestLogsAreShownAsAsked(t *testing.T) {
+	w := newWorld(t)
+	app := appliance.AppName(w.Service("blog"))
+	noon := time.Date(2020, 11, 27, 12, 0, 0, 0, time.UTC)
+	for i, l := range []appliance.LogLine{
+		{Process: "web.1", Release: 1, Text: "one"}, {Process: "web.2", Release: 1, Text: "two (2)"}, {Process: "worker.1", Release: 2, Text: "Three"},
+		{Process: "web.1", Release: 2, Stream: appliance.Stderr, Text: "four"}, {Process: "web.1", Release: 12, Stream: appliance.Remark, Text: "five"},
+	} {
+		if l.At = noon.Add(time.Duration(i) * time.Minute); l.Stream == 0 {
+			l.Stream = appliance.Stdout
+		}
+		w.must(w.Logs.Add(app, l))
+	}
+	w.Logs.Died(t.Context(), appliance.Process{App: app, Type: "web", Index: 1, Release: 2}, "Process was ended")
+
+	for flags, want := range map[string]string{
+		"-n 0":                                  "one,two (2),Three,four,five,Process was ended",
+		"-n 2":                                  "five,Process was ended",
+		"--num 2":                               "five,Process was ended",
+		"-p web":                                "one,two (2),four,five,Process was ended",
+		"-p web.2":                              "two (2)",
+		"--ps worker -n 5":                      "Three",
+		"-p we":                                 "",
+		"--release v1":                          "one,two (2)",
+		"--release 12":                          "five",
+		"--release v3":                          "",
+		"--since 2020-11-27T12:03:00Z":          "four,five,Process was ended",
+		"--since 2020-11-27T12:03:00Z -n 1":     "Process was ended",
+		"--since 2020-11-27T12:03:00Z -p web.2": "",
+		"--grep o":                              "one,two (2),four,Process was ended",
+		"--grep ^t":                             "two (2)",
+		"--grep (?i)^t":                         "two (2),Three",
+		"--grep \\(2\\)":                        "two (2)",
+		"--grep o -n 1 --release v1 -p web":     "two (2)",
+		"--crash":                               "Process was ended",
+		"--crash -p worker":                     "",
+	} {
+		got := w.ok(append([]string{"logs", "blog", "-q"}, strings.Fields(flags)...)...)
+		if got := strings.ReplaceAll(strings.TrimSuffix(got, "\n"), "\n", ","); got != want {
+			t.Errorf("logs blog %s: %q, want %q", flags, got, want)
+		}
+	}
+	want := "2020-11-27T12:03:00.000Z app[web.1]: four\n2020-11-27T12:04:00.000Z berth[web.1]: five\n"
+	if got := w.ok("logs", "blog", "--grep", "^f"); got != want {
+		t.Errorf("logs = %q, want %q", got, want)
+	}
+}
+
+func TestLogsAreFollowed(t *testing.T) {
+	w := newWorld(t)
+	w.deploy("blog", "web: serve\nworker: serve\n")
+	w.deploy("api", "")
+	app := appliance.AppName(w.Service("blog"))
+	await.That(t, "it has printed", func() bool { return strings.Contains(w.ok("logs", "blog", "-p", "web"), "listening") })
+	ctx, hangUp := context.WithCancel(t.Context())
+	out := new(await.Buffer)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- w.Execute(ctx, &command.Session{Actor: val, Stdin: strings.NewReader(""), Stdout: out, Stderr: io.Discard}, []string{"logs", "blog", "-t", "-q", "-p", "web", "--grep", "^(listening|said)"})
+	}()
+	await.That(t, "what there was is shown", func() bool { return strings.HasPrefix(out.String(), "listening on ") })
+
+	said := func(process, text string) {
+		w.must(w.Logs.Add(app, appliance.LogLine{At: time.Now(), Process: process, Release: 1, Stream: appliance.Stdout, Text: text}))
+	}
+	said("web.1", "said one")
+	await.That(t, "what comes is shown", func() bool { return strings.HasSuffix(out.String(), "\nsaid one\n") })
+	said("worker.1", "said elsewhere")
+	said("web.1", "something else")
+	said("web.1", "said two")
+	await.That(t, "no more than is asked for is shown", func() bool { return strings.HasSuffix(out.String(), "\nsaid one\nsaid two\n") })
+
+	w.ok("ps:restart", "blog") // which ends what is followed
+	await.That(t, "it goes on", func() bool { return strings.Count(out.String(), "listening on ") == 2 })
+	hangUp()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("logs -t = %v, want that it ends when the person hangs up", err)
 	}
 }
 

@@ -128,6 +128,47 @@ func TestAFloodStaysWithinItsBounds(t *testing.T) {
 	}
 }
 
+// Attack: an app prints without end, to hide why it crashed.
+func TestAFloodLeavesTheLastLinesOfCrashes(t *testing.T) {
+	a := &logs.Archive{Dir: t.TempDir()}
+	a.SetBounds(logs.Bounds{Size: 5 << 20, Total: 1 << 30, Age: time.Hour})
+	a.Died(t.Context(), appliance.Process{App: "blog", Type: "web", Index: 1, Release: 1, Started: time.Now()}, "Process exited with status 3")
+	line := said(0, strings.Repeat("x", 60<<10))
+	line.At = time.Now()
+
+	for range 400 { // 24 MB
+		add(t, a, line)
+	}
+
+	if got := texts(t, a, logs.Query{Grep: regexp.MustCompile("^Process")}); len(got) != 0 {
+		t.Errorf("lines = %q, want the oldest gone", got)
+	}
+	if got := texts(t, a, logs.Query{Crashes: true}); !slices.Equal(got, []string{"Process exited with status 3"}) {
+		t.Errorf("crashes = %q, want it there", got)
+	}
+}
+
+// Attack: an app crashes without end, each time with much to say.
+func TestCrashesStayWithinTheirBounds(t *testing.T) {
+	a := &logs.Archive{Dir: t.TempDir()}
+	how := strings.Repeat("x", 60<<10)
+	for range 200 { // 12 MB
+		a.Died(t.Context(), appliance.Process{App: "blog", Type: "web", Index: 1, Release: 1, Started: time.Now()}, how)
+	}
+	a.Died(t.Context(), appliance.Process{App: "blog", Type: "web", Index: 1, Release: 1, Started: time.Now()}, "last")
+
+	a.SetBounds(logs.Bounds{Size: 1, Total: 1 << 30, Age: time.Hour}) // so that crashes are what there is
+	if err := a.Tidy(); err != nil {
+		t.Fatal(err)
+	}
+	if size, err := a.Size("blog"); err != nil || size > 10<<20 {
+		t.Errorf("%d bytes, %v", size, err)
+	}
+	if got := texts(t, a, logs.Query{Crashes: true, Last: 1}); !slices.Equal(got, []string{"last"}) {
+		t.Errorf("last crash = %.100q, want the newest kept", got)
+	}
+}
+
 func TestWhatIsOldIsRemoved(t *testing.T) {
 	dir := t.TempDir()
 	a := &logs.Archive{Dir: dir}

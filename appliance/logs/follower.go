@@ -31,13 +31,14 @@ type follower struct {
 	telling sync.Mutex // held while the end of a run is told; guards judged
 	judged  time.Time  // the beginning of the run whose end has been told
 
-	rate
+	gap  gap
+	rate rate
 }
 
 func newFollower(c *Collector, p appliance.Process) *follower {
 	f := &follower{Collector: c, process: p, seen: p, name: fmt.Sprintf("%s.%d", p.Type, p.Index), book: c.Archive.book(p.App), again: make(chan struct{}, 1)}
 	f.span = spanOf(p)
-	f.rate.follower, f.rate.most = f, cmp.Or(c.MaxRate, defaultRate)
+	f.gap.follower, f.rate.follower, f.rate.most = f, f, cmp.Or(c.MaxRate, defaultRate)
 	for i, of := range []appliance.LogStream{appliance.Stdout, appliance.Stderr} {
 		source := short(p.ID) + string(of)
 		f.streams[i] = &stream{follower: f, source: source, prefix: fmt.Appendf(nil, "%s v%d %s", f.name, p.Release, source)}
@@ -57,6 +58,9 @@ func (f *follower) poke() {
 func (f *follower) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := f.read(ctx, true)
+		if errors.Is(err, errPassedOver) {
+			continue
+		}
 		if ctx.Err() == nil && err == nil {
 			err = f.read(ctx, false) // what following may have missed when it ended
 		}
@@ -137,24 +141,36 @@ func (f *follower) restarted(ctx context.Context, now, before appliance.Process)
 // read takes what the process has printed since it was read last, and, with
 // follow, what it prints until it ends.
 func (f *follower) read(ctx context.Context, follow bool) error {
-	var since time.Time
-	for i, s := range f.streams {
+	latest := ""
+	for _, s := range f.streams {
 		at, err := f.Archive.reached(f.book, s.source)
 		if err != nil {
 			return err
 		}
-		s.begin(at)
-		reached, _ := time.Parse(timeForm, at.At) // the zero time for none
-		if i == 0 || reached.Before(since) {
-			since = reached
+		// It knows of lines that were left out, too.
+		if at.At > s.last.At {
+			s.last = at
 		}
+		s.begin(s.last)
+		latest = max(latest, s.last.At)
+	}
+	f.gap.begin(latest)
+	var since time.Time
+	if reached, err := time.Parse(timeForm, latest); err == nil {
+		since = reached.Add(-unordered)
 	}
 	err := f.Engine.Logs(ctx, f.process.ID, appliance.LogOptions{Follow: follow, Timestamps: true, Since: since, Err: f.streams[1]}, f.streams[0])
+	if errors.Is(err, errPassedOver) {
+		return err // what is of a line that goes on is read again
+	}
 	for _, s := range f.streams {
 		err = errors.Join(err, s.end())
 	}
 	return err
 }
+
+// unordered is by how much lines of the two streams may be out of order.
+const unordered = time.Second
 
 // A stream takes one of the two streams of a process, message by message.
 type stream struct {
@@ -163,6 +179,7 @@ type stream struct {
 	prefix []byte
 
 	from mark   // what has been taken before
+	last mark   // what has been taken, or left out
 	old  bool   // the messages that come may have been
 	part []byte // of a line that goes on: its time and its text
 }
@@ -181,6 +198,9 @@ func (s *stream) Write(message []byte) (int, error) {
 	if n <= len(timeForm) || message[len(timeForm)] != ' ' {
 		return n, nil // of no engine that we know
 	}
+	if err := s.gap.check(message[:len(timeForm)]); err != nil {
+		return 0, err
+	}
 	line, whole := bytes.CutSuffix(message, []byte("\n"))
 	if len(s.part) > 0 {
 		line = append(s.part, line[len(timeForm)+1:]...)
@@ -194,6 +214,7 @@ func (s *stream) Write(message []byte) (int, error) {
 	}
 	err := s.take(line[:len(timeForm)], line[len(timeForm)+1:])
 	s.part = s.part[:0]
+	s.gap.taken(message[:len(timeForm)])
 	return n, err
 }
 
@@ -219,10 +240,17 @@ func (s *stream) take(at, text []byte) error {
 		}
 		s.old = false
 	}
-	if !s.allows(at, len(text)) {
-		return nil
+	if s.rate.allows(at, len(text)) {
+		if err := s.Archive.add(s.book, at, s.prefix, text); err != nil {
+			return err
+		}
 	}
-	return s.Archive.add(s.book, at, s.prefix, text)
+	if s.last.At == string(at) {
+		s.last.Same++
+	} else {
+		s.last = mark{string(at), 1}
+	}
+	return nil
 }
 
 // What a process may print in a second: lines, and bytes of them. It is more

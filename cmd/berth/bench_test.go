@@ -214,7 +214,7 @@ func (m *machine) dockerVersion(b *testing.B) string {
 type memory struct{ rss, anonymous int64 }
 
 // memory returns what the daemon holds now.
-func (m *machine) memory(b *testing.B) (now memory) {
+func (m *machine) memory(b testing.TB) (now memory) {
 	b.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", m.daemon.Process.Pid))
 	if err != nil {

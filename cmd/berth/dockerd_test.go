@@ -299,7 +299,8 @@ func TestEveryAppIsBackAtItsOwnHostAfterAReboot(t *testing.T) {
 	t.Parallel()
 	v := settled(t, "blog", "shop", "wiki")
 
-	for range 2 {
+	for n := range 2 {
+		v.says(t, "blog", n)
 		if err := errors.Join(v.kill(), v.engine.powerOff()); err != nil {
 			t.Fatal(err)
 		}
@@ -313,6 +314,26 @@ func TestEveryAppIsBackAtItsOwnHostAfterAReboot(t *testing.T) {
 		t.Fatal(err)
 	}
 	v.allBack(t)
+	if got := v.must(t, "/", "berth", "logs", "blog", "-n", "0", "-q", "--grep", "^said"); got != "said 0\nsaid 1\n" {
+		t.Errorf("of what it printed before, there is %q, want each line once", got)
+	}
+}
+
+// says has an app print something, and waits until that is kept.
+func (v *village) says(t *testing.T, app string, n int) {
+	t.Helper()
+	line := fmt.Sprintf("said %d\n", n)
+	v.answers(t, fmt.Sprintf("https://%s.localhost/say?text=%d", app, n), "that is said")
+	err := v.eventually("it is kept", func() error {
+		got, err := v.run("/", "berth", "logs", app, "-q", "-n", "1", "--grep", "^said")
+		if err == nil && got != line {
+			err = errors.New(got)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestAPowerCutInADeployLeavesTheLastGoodVersion(t *testing.T) {

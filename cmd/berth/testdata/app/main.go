@@ -16,6 +16,7 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net/http"
@@ -66,6 +67,22 @@ func main() {
 	}
 }
 
+// flood prints lines, so many in a second; as fast as it can for 0.
+func flood(lines, rate int) time.Duration {
+	began := time.Now()
+	out := bufio.NewWriterSize(os.Stdout, 64<<10)
+	for i := 1; i <= lines; i++ {
+		fmt.Fprintf(out, "flood %08d of what an app has to say in a line of 60 bytes\n", i)
+		if i%500 == 0 || i == lines {
+			out.Flush()
+			if rate > 0 {
+				time.Sleep(time.Until(began.Add(time.Duration(i) * time.Second / time.Duration(rate))))
+			}
+		}
+	}
+	return time.Since(began)
+}
+
 // lock takes a file until the process ends, however it ends.
 func lock(path string) error {
 	fd, err := syscall.Open(path, syscall.O_CREAT|syscall.O_RDWR, 0o600)
@@ -106,6 +123,15 @@ func serve(addr string) {
 		fmt.Fprintln(w, strings.Join(os.Environ(), "\n"))
 	})
 	http.HandleFunc("/exit", func(http.ResponseWriter, *http.Request) { os.Exit(1) })
+	http.HandleFunc("/say", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Println("said", r.URL.Query().Get("text"))
+		fmt.Fprintln(w, "hello, that is said")
+	})
+	http.HandleFunc("/flood", func(w http.ResponseWriter, r *http.Request) {
+		lines, _ := strconv.Atoi(r.URL.Query().Get("lines"))
+		rate, _ := strconv.Atoi(r.URL.Query().Get("rate"))
+		fmt.Fprintln(w, flood(lines, rate).Milliseconds())
+	})
 	var stuck, passed atomic.Bool
 	http.HandleFunc("/stuck", func(http.ResponseWriter, *http.Request) { stuck.Store(true) })
 	http.HandleFunc("/live", func(w http.ResponseWriter, _ *http.Request) {

@@ -1,0 +1,86 @@
+package logs
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/berthhq/berth/appliance"
+)
+
+// errPassedOver says that lines have been passed over, and are to be read again
+// from the last one that was taken.
+var errPassedOver = errors.New("lines were passed over")
+
+// A gap is where lines are missing. Docker keeps what a process prints in a few
+// files. Who follows it and is behind by more than one of them, because it is a
+// flood, is led from the end of that file to the newest, without a word. But
+// who reads from a moment on gets whatever there still is.
+type gap struct {
+	follower *follower
+
+	mu    sync.Mutex // guards the fields below
+	began time.Time  // the reading; what was printed before it is not passed over
+	from  string     // what has been taken before; "" when it is there, or there was nothing
+	at    [len(timeForm)]byte
+	when  time.Time // the line of at was taken; zero if there was none
+}
+
+// least is how long it takes to print so much that a file is passed over.
+const least = 100 * time.Millisecond
+
+// begin is for a reading of what comes after a time.
+func (g *gap) begin(from string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.began, g.from, g.when = time.Now(), from, time.Time{}
+}
+
+// check returns errPassedOver if there may be lines before the one that comes,
+// which was printed at a time. It says so when what has been taken before is
+// gone: so may be what came after it.
+func (g *gap) check(at []byte) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.from != "" {
+		if string(at) > g.from {
+			g.tell()
+		}
+		g.from = ""
+	}
+	const tenths = len("2006-01-02T15:04:05.0")
+	if g.when.IsZero() || string(g.at[:tenths]) == string(at[:tenths]) {
+		return nil
+	}
+	before, err := time.Parse(timeForm, string(g.at[:]))
+	now, err2 := time.Parse(timeForm, string(at))
+	if err != nil || err2 != nil {
+		return nil // of no engine that we know
+	}
+	// When the one before was taken, this one was there, and long so.
+	if now.Sub(before) >= least && now.After(g.began) && g.when.After(now) {
+		return errPassedOver
+	}
+	return nil
+}
+
+// taken notes that a line was taken that was printed at a time.
+func (g *gap) taken(at []byte) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	copy(g.at[:], at)
+	g.when = time.Now()
+}
+
+// tell has the archive say that lines are missing. The caller holds mu.
+func (g *gap) tell() {
+	f := g.follower
+	when, err := time.Parse(timeForm, g.from)
+	if err != nil {
+		return // of no engine that we know
+	}
+	text := fmt.Sprintf("… lines were left out: %s printed them faster than they could be read", f.name)
+	// If that cannot be written either, people hear of that.
+	_ = f.Archive.Add(f.process.App, appliance.LogLine{At: when, Process: f.name, Release: f.process.Release, Stream: appliance.Remark, Text: text})
+}

@@ -1,0 +1,76 @@
+package logs_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/enginetest"
+	"github.com/berthhq/berth/appliance/logs"
+)
+
+// A hasty is an engine that leads who follows a flood past some of its lines,
+// and gives all that there still are to who reads from a moment on, as Docker
+// does.
+type hasty struct {
+	*enginetest.Fake
+	began time.Time
+}
+
+func (h *hasty) Logs(ctx context.Context, id string, opts appliance.LogOptions, w io.Writer) error {
+	first := h.began.IsZero()
+	if first {
+		h.began = time.Now()
+	}
+	for i, text := range []string{"one", "two", "three", "four"} {
+		at := h.began.Add(time.Duration(i) * 200 * time.Millisecond).Add(time.Millisecond)
+		if !opts.Since.IsZero() && at.Before(opts.Since) || first && (text == "two" || text == "three") {
+			continue
+		}
+		if first { // who follows is behind
+			<-time.After(time.Until(h.began.Add(time.Second)))
+		}
+		if _, err := fmt.Fprintf(w, "%s %s\n", at.UTC().Format("2006-01-02T15:04:05.000000000Z"), text); err != nil {
+			return fmt.Errorf("logs: %w", err)
+		}
+	}
+	if opts.Follow {
+		<-ctx.Done()
+	}
+	return nil
+}
+
+func TestLinesThatFollowingHasPassedOverAreRead(t *testing.T) {
+	w := newWorld(t)
+	w.stop()
+	w.begin(&hasty{Fake: w.engine}, 0)
+	w.start("web", "serve")
+
+	w.eventually("one two three four", logs.Query{})
+}
+
+func TestLinesThatAreGoneBeforeTheyAreReadAreTold(t *testing.T) {
+	w := newWorld(t)
+	w.stop()
+	engine := &hasty{Fake: w.engine, began: time.Now()}
+	w.begin(engine, 0)
+	w.start("web", "serve")
+	w.eventually("one two three four", logs.Query{})
+	w.kill()
+	for _, line := range w.lines(logs.Query{}) {
+		if strings.Contains(line, "left out") {
+			t.Errorf("%q, and nothing was", line)
+		}
+	}
+
+	// What the next daemon finds is what came long after.
+	engine.began = engine.began.Add(time.Hour)
+	w.begin(engine, 0)
+
+	const told = "… lines were left out: web.1 printed them faster than they could be read"
+	w.eventually("one two three four "+told+" one two three four", logs.Query{})
+}

@@ -253,6 +253,9 @@ type CommitSpec struct {
 type RunResult struct {
 	Status    int
 	OOM       bool   // something of it was ended because it wanted more memory than it may have
+	Limit     int64  // of its memory, in bytes; 0 if it had none of its own
+	Peak      int64  // most memory it had, in bytes, if OOM; 0 if nobody saw
+	PeakOpen  bool   // it may have had more than Peak
 	Collected []byte // the content of RunSpec.Collect
 }
 
@@ -319,8 +322,9 @@ type Process struct {
 	Restarting bool    // it has ended and the engine is about to start it again
 	Kept       Restart // what Keep was called with
 	Restarts   int
-	ExitStatus int   // of its last end; only when it does not run
-	OOM        bool  // its last end was for want of memory
+	ExitStatus int   // of its last end; only when it does not run, or EndKnown
+	OOM        bool  // its last end was for want of memory; as ExitStatus
+	EndKnown   bool  // it runs again, and how it had ended is known
 	Limit      int64 // of its memory, in bytes; 0 if it has none of its own
 	Peak       int64 // most memory it had before it ended for want of it, in bytes; 0 if nobody saw
 	PeakOpen   bool  // it may have had more than Peak: the end of it was not seen

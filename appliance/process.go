@@ -8,30 +8,34 @@ import (
 // Name is what people call a process: "web.1".
 func (p Process) Name() string { return fmt.Sprintf("%s.%d", p.Type, p.Index) }
 
-// Ending tells how a process that does not run has ended, as what follows its
+// Ending tells how a process has ended, if that is known, as what follows its
 // name: "exited with status 3", "was ended: out of memory (limit 256 MB, peak
 // 256 MB)".
 func (p Process) Ending() string {
 	if !p.OOM {
 		return Ending(p.ExitStatus)
 	}
-	limit := "it has no limit: the machine had none left"
-	if p.Limit > 0 {
-		limit = "limit " + roundMB(p.Limit)
-	}
-	return "was ended: out of memory (" + limit + ", " + p.peak() + ")"
+	return "was ended: " + outOfMemory(p.Limit, p.Peak, p.PeakOpen)
 }
 
-// peak tells how much memory it had. What the kernel has counted is gone with
-// the process, so it is not always known.
-func (p Process) peak() string {
-	switch {
-	case p.Peak <= 0:
-		return "peak not seen"
-	case p.PeakOpen:
-		return "peak at least " + roundMB(p.Peak)
+// OutOfMemory tells how much memory a run had that was ended for want of it:
+// "out of memory (limit 256 MB, peak 256 MB)".
+func (r RunResult) OutOfMemory() string { return outOfMemory(r.Limit, r.Peak, r.PeakOpen) }
+
+// outOfMemory tells how much memory something had. What the kernel has counted
+// is gone with it, so it is not always known.
+func outOfMemory(limit, peak int64, open bool) string {
+	text := "out of memory (it has no limit: the machine had none left"
+	if limit > 0 {
+		text = "out of memory (limit " + roundMB(limit)
 	}
-	return "peak " + roundMB(p.Peak)
+	switch {
+	case peak <= 0:
+		return text + ", peak not seen)"
+	case open:
+		return text + ", peak at least " + roundMB(peak) + ")"
+	}
+	return text + ", peak " + roundMB(peak) + ")"
 }
 
 // roundMB writes a number of bytes in MB.

@@ -76,7 +76,7 @@ func (o oneOffs) run(ctx context.Context, c *Call) error {
 // ended passes on what a program has ended with.
 func ended(c *Call, result appliance.RunResult) error {
 	if result.OOM {
-		fmt.Fprintln(c.Stderr, " !     it was killed: out of memory")
+		fmt.Fprintln(c.Stderr, " !     it was killed:", result.OutOfMemory())
 	}
 	if result.Status != 0 {
 		return ExitError(result.Status)

@@ -127,6 +127,18 @@ func TestRunEndsAsItsProgramDoes(t *testing.T) {
 	}
 }
 
+func TestRunSaysHowMuchMemoryThereWasOfTooLittle(t *testing.T) {
+	w := newWorld(t)
+	w.deploy("blog", "")
+	w.ok("resource:limit", "blog", "--memory", "64m")
+
+	r := w.run(ada, "run", "blog", enginetest.Program, "eat")
+
+	if exit, ok := errors.AsType[command.ExitError](r.err); !ok || exit != 137 || r.stderr != " !     it was killed: out of memory (limit 64 MB, peak 64 MB)\n" {
+		t.Errorf("run = %v, %q, want status 137, and the limit and the peak", r.err, r.stderr)
+	}
+}
+
 func TestRunIsEndedWhenItsTimeIsOver(t *testing.T) {
 	w := newWorld(t)
 	w.deploy("blog", "")

@@ -104,6 +104,7 @@ func (e *Engine) mounts(ctx context.Context, app appliance.AppName, mounts []app
 // going, is no error; remove returns when it is gone.
 func (e *Engine) remove(ctx context.Context, id string) error {
 	defer e.peaks.forget(id)
+	defer e.ends.forget(id)
 	err := e.api(ctx).ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
 	if errdefs.IsConflict(err) { // its removal is already in progress
 		gone, failed := e.api(ctx).ContainerWait(ctx, id, container.WaitConditionRemoved)

@@ -60,6 +60,11 @@ func detached(c container.InspectResponse) appliance.Run {
 
 // Await returns how a process or a run has ended, once it has.
 func (e *Engine) Await(ctx context.Context, id string) (result appliance.RunResult, err error) {
+	if known, _ := e.peaks.knows(id); !known { // it is another daemon that has started it
+		if c, err := e.inspect(ctx, id); err == nil {
+			e.count(ctx, c)
+		}
+	}
 	ended, failed := e.api(ctx).ContainerWait(ctx, id, container.WaitConditionNotRunning)
 	select {
 	case <-ended:
@@ -73,5 +78,7 @@ func (e *Engine) Await(ctx context.Context, id string) (result appliance.RunResu
 	if err != nil {
 		return result, err
 	}
-	return appliance.RunResult{Status: c.State.ExitCode, OOM: e.hadTooLittle(ctx, c)}, nil
+	result = e.memoryOf(ctx, c)
+	result.Status = c.State.ExitCode
+	return result, nil
 }

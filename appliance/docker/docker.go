@@ -46,6 +46,8 @@ type Engine struct {
 
 	// peaks is how much memory the processes have had.
 	peaks peaks
+	// ends is how those have ended that run again.
+	ends ends
 }
 
 var _ appliance.Engine = (*Engine)(nil)

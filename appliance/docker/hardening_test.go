@@ -86,8 +86,8 @@ func TestWhatEatsTooMuchMemoryIsEndedAndSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if !result.OOM || result.Status == 0 {
-		t.Errorf("run = %+v, want it out of memory", result)
+	if want := "out of memory (limit 16 MB, peak 16 MB)"; !result.OOM || result.Status == 0 || result.OutOfMemory() != want {
+		t.Errorf("run = %+v, %s, want it %s", result, result.OutOfMemory(), want)
 	}
 	await.That(t, "the process ends for want of memory", func() bool {
 		p := onlyProcess(t, e, "blog")

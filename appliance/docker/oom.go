@@ -8,10 +8,22 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
+
+	"github.com/berthhq/berth/appliance"
 )
 
 // statusKilled is the status of what SIGKILL has ended.
 const statusKilled = 137
+
+// memoryOf tells whether a run that has ended had too little memory, and how
+// much that was.
+func (e *Engine) memoryOf(ctx context.Context, c container.InspectResponse) appliance.RunResult {
+	r := appliance.RunResult{OOM: e.hadTooLittle(ctx, c), Limit: c.HostConfig.Memory}
+	if r.OOM {
+		r.Peak, r.PeakOpen = e.peaks.last(c.ID)
+	}
+	return r
+}
 
 // hadTooLittle tells whether something of a run that has ended was ended for
 // want of memory, be it the process itself or one that it had started.
@@ -19,7 +31,7 @@ func (e *Engine) hadTooLittle(ctx context.Context, c container.InspectResponse) 
 	if c.State.OOMKilled || c.State.ExitCode == 0 || c.HostConfig.Memory == 0 {
 		return c.State.OOMKilled
 	}
-	return e.toldOutOfMemory(ctx, c, oomWait)
+	return e.sawOutOfMemory(c.ID) || e.toldOutOfMemory(ctx, c, oomWait)
 }
 
 // outOfMemory tells whether a container that has ended did so for want of
@@ -30,7 +42,16 @@ func (e *Engine) outOfMemory(ctx context.Context, c container.InspectResponse, w
 	if c.State.OOMKilled || c.State.ExitCode != statusKilled {
 		return c.State.OOMKilled
 	}
-	return e.toldOutOfMemory(ctx, c, wait)
+	return e.sawOutOfMemory(c.ID) || e.toldOutOfMemory(ctx, c, wait)
+}
+
+// sawOutOfMemory tells whether the kernel itself has said that memory ran out in
+// the last life of a container. A machine that is busy may lose what Docker
+// would tell.
+func (e *Engine) sawOutOfMemory(id string) bool {
+	_, more := e.peaks.last(id)
+	known, _ := e.peaks.knows(id)
+	return known && !more
 }
 
 func (e *Engine) toldOutOfMemory(ctx context.Context, c container.InspectResponse, wait time.Duration) bool {

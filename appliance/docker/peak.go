@@ -27,12 +27,18 @@ const sampled = 5 * time.Second
 
 // A tally is what is known of the memory of one container.
 type tally struct {
-	group *cgroup
-	wake  *wake    // nil when it does not run
-	usage *os.File // of this life
-	most  *os.File // of this life; nil where the kernel does not keep it
-	peak  int64    // of this life, or of the last one
-	whole bool     // peak was read when memory had run out: there is none higher
+	group   *cgroup
+	wake    *wake    // nil when it does not run
+	usage   *os.File // of this life
+	most    *os.File // of this life; nil where the kernel does not keep it
+	highest          // of this life, or of the last one
+	was     highest  // of the one before that
+}
+
+// A highest is the most memory of one life.
+type highest struct {
+	peak  int64
+	whole bool // peak was read when memory had run out: there is none higher
 }
 
 // look takes note of how much memory there was.
@@ -68,7 +74,7 @@ func (t *tally) begin() bool {
 	if err != nil {
 		return false
 	}
-	t.usage, t.peak, t.whole = f, 0, false
+	t.usage, t.was, t.highest = f, t.highest, highest{}
 	delete(t.group.written, t.group.file("memory", "cgroup.event_control")) // that was another life's
 	t.wake = t.group.wakeOfMemory()
 	return true
@@ -153,6 +159,27 @@ func (p *peaks) last(id string) (peak int64, more bool) {
 		return 0, false
 	}
 	return t.peak, !t.whole
+}
+
+// before returns what last does, of the life before the one that a container
+// that runs again is in.
+func (p *peaks) before(id string) (peak int64, more bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.of[id]
+	if t == nil {
+		return 0, false
+	}
+	t.look() // which may find that the life is over
+	if t.wake == nil {
+		t.look()
+	}
+	p.wakeUp() // it waits for another life
+	life := t.highest
+	if t.wake != nil {
+		life = t.was
+	}
+	return life.peak, !life.whole
 }
 
 // forget gives a container up.
@@ -282,8 +309,20 @@ func (e *Engine) expect(ctx context.Context, id string) {
 func (e *Engine) look(ctx context.Context, c container.InspectResponse) appliance.Process {
 	e.count(ctx, c)
 	p := e.process(c)
-	if p.OOM = !p.Running && e.outOfMemory(ctx, c, 0); p.OOM {
-		p.Peak, p.PeakOpen = e.peaks.last(c.ID)
+	switch {
+	case !p.Running:
+		if p.OOM = e.outOfMemory(ctx, c, 0); p.OOM {
+			p.Peak, p.PeakOpen = e.peaks.last(c.ID)
+		}
+	case p.Restarts > 0:
+		last := e.lastEnd(ctx, c)
+		p.EndKnown, p.ExitStatus, p.OOM = last.known, last.status, last.oom
+		if last.oom || last.status == statusKilled {
+			peak, more := e.peaks.before(c.ID)
+			if p.OOM = last.oom || peak > 0 && !more; p.OOM {
+				p.Peak, p.PeakOpen = peak, more
+			}
+		}
 	}
 	return p
 }

@@ -72,8 +72,9 @@ func (e *Engine) Run(ctx context.Context, spec appliance.RunSpec) (result applia
 	if err != nil {
 		return result, err
 	}
-	result.OOM = e.hadTooLittle(ctx, c)
-	if result.Status != 0 {
+	status := result.Status
+	result = e.memoryOf(ctx, c)
+	if result.Status = status; result.Status != 0 {
 		return result, nil
 	}
 	if spec.Collect != "" {
@@ -144,6 +145,9 @@ func (e *Engine) createRun(ctx context.Context, kind string, spec appliance.RunS
 	name := cmp.Or(spec.Name, "run."+strings.ToLower(rand.Text()[:8]))
 	config.Labels[labelOneOff] = name
 	id, err := e.create(ctx, e.networkName(spec.App)+"."+name, config, host)
+	if err == nil {
+		e.expect(ctx, id)
+	}
 	if err == nil && len(shared) > 0 {
 		if err = e.attach(ctx, id, shared); err != nil {
 			err = errors.Join(err, e.tidy(ctx, id))

@@ -120,7 +120,7 @@ func (f *Fake) Await(ctx context.Context, id string) (appliance.RunResult, error
 	if d != nil {
 		return d.result, nil
 	}
-	return appliance.RunResult{Status: p.ExitStatus, OOM: p.OOM}, nil
+	return appliance.RunResult{Status: p.ExitStatus, OOM: p.OOM, Limit: p.Limit, Peak: p.Peak, PeakOpen: p.PeakOpen}, nil
 }
 
 // End is Stop, but removes nothing.

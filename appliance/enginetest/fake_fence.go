@@ -32,7 +32,7 @@ func (s simulation) take(ctx context.Context, f appliance.Fence) (appliance.RunR
 		mode = s.args[1]
 		arg = append(s.args, "")[2]
 	}
-	memory := appliance.RunResult{Status: statusKilled, OOM: true}
+	memory := appliance.RunResult{Status: statusKilled, OOM: true, Limit: f.Memory, Peak: f.Memory}
 	switch mode {
 	case "eat":
 		return memory, exceeded(f.Memory, appliance.Memory)
@@ -71,7 +71,8 @@ func (s simulation) child(ctx context.Context, f appliance.Fence) (appliance.Run
 	if status == 0 {
 		err = nil // it gets on
 	}
-	return appliance.RunResult{Status: status, OOM: result.OOM}, err
+	result.Status = status
+	return result, err
 }
 
 // exceeded returns the error of a limit, or nil where there is none.

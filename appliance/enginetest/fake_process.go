@@ -104,7 +104,10 @@ func (p *fakeProcess) start() appliance.Process {
 
 // begin notes that it runs. The caller holds the Fake's mu.
 func (p *fakeProcess) begin() {
-	p.Running, p.Restarting, p.ExitStatus, p.OOM, p.Limit = true, false, 0, false, p.spec.Fence.Memory
+	p.Running, p.Restarting, p.Limit, p.EndKnown = true, false, p.spec.Fence.Memory, p.Restarts > 0
+	if !p.EndKnown {
+		p.ExitStatus, p.OOM, p.Peak = 0, false, 0
+	}
 	p.Started, p.Addr, p.Health = time.Now(), p.addr, p.firstHealth()
 }
 
@@ -159,7 +162,7 @@ func (p *fakeProcess) pause(ctx context.Context) {
 func (p *fakeProcess) hasEnded(ctx context.Context, status int) {
 	p.fake.mu.Lock()
 	p.Health = appliance.NoHealth
-	p.Running, p.Addr, p.listening = false, "", nil
+	p.Running, p.EndKnown, p.Addr, p.listening = false, false, "", nil
 	p.ExitStatus, p.OOM, p.Ended = status, status == statusKilled && ctx.Err() == nil, time.Now()
 	p.Peak, p.PeakOpen = 0, false
 	if p.OOM {

@@ -38,6 +38,16 @@ var detachPromises = []promise{
 		}
 	}},
 
+	{"what is detached and wants more memory than it may have is ended, and how much that was is said", func(w *world) {
+		run := w.detach(appliance.RunSpec{Name: "run.1", Fence: appliance.Fence{Memory: 32 << 20}}, "eat")
+
+		result, err := w.e.Await(w.Context(), run.ID)
+
+		if want := "out of memory (limit 32 MB, peak 32 MB)"; err != nil || !result.OOM || result.OutOfMemory() != want {
+			w.Errorf("Await = %+v, %v, want %s", result, err, want)
+		}
+	}},
+
 	{"what is detached is no process, is not swept, and goes with its app", func(w *world) {
 		w.detach(appliance.RunSpec{Name: "run.1"}, "serve")
 

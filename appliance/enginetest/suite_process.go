@@ -279,6 +279,23 @@ var processPromises = []promise{
 		}
 	}},
 
+	{"how a process had ended is known also when it runs again", func(w *world) {
+		p := w.start(appliance.ProcessSpec{Command: []string{Program, "relapse"}, Fence: appliance.Fence{Memory: 32 << 20}})[0]
+		w.eventually("it has ended", func() bool { return !w.process(p.ID).Running })
+		if err := w.e.Keep(w.Context(), appliance.Always, p.ID); err != nil {
+			w.Fatal(err)
+		}
+
+		w.eventually("it runs again, after another end", func() bool {
+			p = w.process(p.ID)
+			return p.Running && p.Restarts > 0 && time.Since(p.Started) > time.Second
+		})
+
+		if want := "was ended: out of memory (limit 32 MB, peak 32 MB)"; !p.EndKnown || !p.OOM || p.ExitStatus != statusKilled || p.Ending() != want {
+			w.Errorf("process = %+v, %s, want %s", p, p.Ending(), want)
+		}
+	}},
+
 	{"Keep of a process that is gone is ErrNotFound", func(w *world) {
 		if err := w.e.Keep(w.Context(), appliance.Always, "gone"); !errors.Is(err, appliance.ErrNotFound) {
 			w.Errorf("error = %v, want ErrNotFound", err)

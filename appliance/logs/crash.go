@@ -61,7 +61,7 @@ func (f *follower) crashed(ctx context.Context, now appliance.Process, run span)
 	switch {
 	case now.OOM:
 		text = "Process " + now.Ending()
-	case !now.Running:
+	case !now.Running || now.EndKnown:
 		text = fmt.Sprintf("Process exited with status %d", now.ExitStatus)
 	}
 	if now.Restarting || now.Running {

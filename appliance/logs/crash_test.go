@@ -164,3 +164,31 @@ func TestACrashAfterAnotherDaemonsHasOnlyItsOwnLines(t *testing.T) {
 		t.Errorf("crash = %q, want one beginning and its end", got)
 	}
 }
+
+// It runs again before anybody has looked.
+func TestACrashForWantOfMemoryIsToldWhenItRunsAgain(t *testing.T) {
+	w := newWorld(t)
+	w.stop()
+	w.begin(seamless{w.engine}, 0)
+	started, err := w.engine.Start(t.Context(), appliance.ProcessSpec{
+		App: "blog", Type: "worker", Release: 1, Image: "test", Command: []string{enginetest.Program, "relapse"}, Replicas: 1,
+		Fence: appliance.Fence{Memory: 32 << 20},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	await.That(t, "it has ended", func() bool {
+		list, err := w.engine.Processes(t.Context(), "blog")
+		return err == nil && len(list) == 1 && !list[0].Running
+	})
+
+	if err := w.engine.Keep(t.Context(), appliance.Always, started[0].ID); err != nil {
+		t.Fatal(err)
+	}
+
+	const want = "Process was ended: out of memory (limit 32 MB, peak 32 MB), and is started again"
+	await.That(t, "it is told", func() bool {
+		crashes := w.crashesOf()
+		return len(crashes) > 0 && slices.Contains(crashes[len(crashes)-1], want)
+	})
+}

@@ -156,7 +156,7 @@ func (s *state) noteEnd(q appliance.Process) (now obituary, fresh bool) {
 		o.Row = 1
 	}
 	o.At = q.Ended
-	if !q.Running {
+	if !q.Running || q.EndKnown {
 		o.Ending, o.OOM = q.Ending(), q.OOM
 	}
 	if o.Ending == "" {

@@ -118,6 +118,24 @@ func TestProcessIsStartedAgainAsItsPolicySays(t *testing.T) {
 	}
 }
 
+// It runs again before anybody has looked.
+func TestWantOfMemoryIsNamedAlsoWhenItRunsAgain(t *testing.T) {
+	w := crashing(t, "")
+	p := w.named("worker.1")
+
+	w.engine.Exit(p.ID, 137)
+	w.engine.Again <- struct{}{}
+	w.eventually("it runs again", func() bool { now := w.named("worker.1"); return now.Running && now.Restarts == 1 })
+	w.must(w.Restore(t.Context(), "blog"))
+
+	if c := w.crash(p.ID); !c.OOM || !strings.HasPrefix(c.Ending, "was ended: out of memory (") {
+		t.Errorf("crash = %+v, want that memory was what it wanted", c)
+	}
+	if got := w.lifecycle(); len(got) != 1 || !strings.HasPrefix(got[0], "crash worker.1: was ended: out of memory (") {
+		t.Errorf("events = %q, want one with the cause", got)
+	}
+}
+
 // Whatever ended while nobody looked, or while the machine was off, runs again.
 func TestWhatEndedWithTheMachineIsStartedAgain(t *testing.T) {
 	w := crashing(t, "no")

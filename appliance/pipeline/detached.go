@@ -233,7 +233,7 @@ func (p *Pipeline) awaitOneOff(ctx context.Context, o *appliance.OneOff) error {
 	}
 	o.Ended, o.Status = time.Now(), result.Status
 	if result.OOM {
-		o.Error = "out of memory"
+		o.Error = result.OutOfMemory()
 	}
 	p.mind.mu.Lock()
 	if by := p.mind.stopped[o.ID]; by != nil {

@@ -208,6 +208,18 @@ func (r *run) follow(ctx context.Context, p appliance.Process, look func(applian
 	}
 }
 
+// tooLittle says what to do for a process of some type, or for what has none,
+// that was out of memory.
+func tooLittle(app appliance.AppName, limit int64, typ string) string {
+	switch {
+	case limit == 0:
+		return "it needs more memory than this machine has to give"
+	case typ == "":
+		return fmt.Sprintf("it needs more memory than it may have: resource:limit --memory MORE %s", app)
+	}
+	return fmt.Sprintf("it needs more memory than it may have: resource:limit --memory MORE --process-type %s %s", typ, app)
+}
+
 // explain makes an error of a process that ended, with its last words. Another
 // that failed at the same time does not keep it from them.
 func (r *run) explain(ctx context.Context, p appliance.Process) error {
@@ -219,10 +231,7 @@ func (r *run) explain(ctx context.Context, p appliance.Process) error {
 	switch {
 	case p.OOM:
 		what = fmt.Sprintf("%s.%d %s", p.Type, p.Index, p.Ending())
-		hint = "it needs more memory than this machine has to give"
-		if p.Limit > 0 {
-			hint = fmt.Sprintf("it needs more memory than it may have: resource:limit --memory MORE --process-type %s %s", p.Type, p.App)
-		}
+		hint = tooLittle(p.App, p.Limit, p.Type)
 	case p.ExitStatus == 0:
 		hint = "it ended by itself, without an error: what starts it must go on running, in the foreground"
 	case p.ExitStatus == appliance.StatusNotFound:

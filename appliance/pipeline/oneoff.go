@@ -67,9 +67,18 @@ func (p *Pipeline) Once(ctx context.Context, w Wish, c Connection) (appliance.Ru
 	spec.Stdin, spec.Out, spec.Err, spec.Terminal, spec.HangUp = c.Stdin, c.Out, c.Err, c.Terminal, hangUpTime
 	limited, end := context.WithDeadlineCause(ctx, o.Deadline, &endedBy{fmt.Sprintf("it was ended: it took longer than %s", w.TTL)})
 	defer end()
-	result, err := p.Engine.Run(limited, spec)
+	result, err := outOfMemory(p.Engine.Run(limited, spec))
 	if by, ok := errors.AsType[*endedBy](context.Cause(limited)); ok && err != nil {
 		return result, by
+	}
+	return result, err
+}
+
+// outOfMemory passes on what a run has left; its want of memory is in the
+// result, and no error as that of a build.
+func outOfMemory(result appliance.RunResult, err error) (appliance.RunResult, error) {
+	if left, ok := errors.AsType[*appliance.ExceededError](err); ok && left.Resource == appliance.Memory && result.OOM {
+		return result, nil
 	}
 	return result, err
 }

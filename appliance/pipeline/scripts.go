@@ -114,7 +114,7 @@ func (r *run) runScript(ctx context.Context, release appliance.Release, s script
 	if s.commit != "" {
 		spec.Commit = &appliance.CommitSpec{Tag: s.commit}
 	}
-	result, err := r.Engine.Run(limited, spec)
+	result, err := outOfMemory(r.Engine.Run(limited, spec))
 	hint := "the lines above are the last it printed; correct it in " + s.from + ", or what it needs, and push again"
 	switch {
 	case ctx.Err() != nil:
@@ -124,7 +124,7 @@ func (r *run) runScript(ctx context.Context, release appliance.Release, s script
 	case err != nil:
 		return fmt.Errorf("%s: %w", s.name, err)
 	case result.OOM:
-		return appliance.WithHint(fmt.Errorf("%s was killed: out of memory", s.name), "it needs more memory than this machine has to give")
+		return appliance.WithHint(fmt.Errorf("%s was killed: %s", s.name, result.OutOfMemory()), tooLittle(r.app, result.Limit, ""))
 	case result.Status == appliance.StatusNotFound:
 		hint = "status 127 means that a command was not found: check " + s.from + ", and that the build installs it"
 	case result.Status == appliance.StatusNotExecutable:

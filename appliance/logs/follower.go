@@ -154,14 +154,21 @@ func (f *follower) read(ctx context.Context, follow bool) error {
 		s.begin(s.last)
 		latest = max(latest, s.last.At)
 	}
-	f.gap.begin(latest)
+	reading, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var cut func()
+	if follow {
+		cut = func() { stop(errPassedOver) }
+	}
+	f.gap.begin(latest, cut)
 	var since time.Time
 	if reached, err := time.Parse(timeForm, latest); err == nil {
 		since = reached.Add(-unordered)
 	}
-	err := f.Engine.Logs(ctx, f.process.ID, appliance.LogOptions{Follow: follow, Timestamps: true, Since: since, Err: f.streams[1]}, f.streams[0])
-	if errors.Is(err, errPassedOver) {
-		return err // what is of a line that goes on is read again
+	err := f.Engine.Logs(reading, f.process.ID, appliance.LogOptions{Follow: follow, Timestamps: true, Since: since, Err: f.streams[1]}, f.streams[0])
+	f.gap.end()
+	if errors.Is(err, errPassedOver) || context.Cause(reading) == errPassedOver {
+		return errPassedOver // what is of a line that goes on is read again
 	}
 	for _, s := range f.streams {
 		err = errors.Join(err, s.end())
@@ -214,7 +221,10 @@ func (s *stream) Write(message []byte) (int, error) {
 	}
 	err := s.take(line[:len(timeForm)], line[len(timeForm)+1:])
 	s.part = s.part[:0]
-	s.gap.taken(message[:len(timeForm)])
+	if s.old {
+		line = nil
+	}
+	s.gap.taken(message[:len(timeForm)], len(line))
 	return n, err
 }
 

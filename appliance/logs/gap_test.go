@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/berthhq/berth/appliance"
+	"github.com/berthhq/berth/appliance/await"
 	"github.com/berthhq/berth/appliance/enginetest"
 	"github.com/berthhq/berth/appliance/logs"
 )
@@ -73,4 +74,44 @@ func TestLinesThatAreGoneBeforeTheyAreReadAreTold(t *testing.T) {
 
 	const told = "… lines were left out: web.1 printed them faster than they could be read"
 	w.eventually("one two three four "+told+" one two three four", logs.Query{})
+}
+
+// A stuck is an engine that tells who follows a flood nothing more after its
+// beginning, as Docker may.
+type stuck struct {
+	*enginetest.Fake
+	began time.Time
+}
+
+func (s *stuck) Logs(ctx context.Context, id string, opts appliance.LogOptions, w io.Writer) error {
+	first := s.began.IsZero()
+	if first {
+		s.began = time.Now()
+	}
+	for i := range 2000 {
+		at := s.began.Add(time.Duration(i) * time.Microsecond)
+		if !opts.Since.IsZero() && at.Before(opts.Since) || first && i >= 1000 {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "%s %d %0300d\n", at.UTC().Format("2006-01-02T15:04:05.000000000Z"), i, 0); err != nil {
+			return err
+		}
+	}
+	if opts.Follow {
+		<-ctx.Done()
+	}
+	return nil
+}
+
+func TestLinesThatFollowingDoesNotTellOfAreRead(t *testing.T) {
+	w := newWorld(t)
+	w.stop()
+	w.begin(&stuck{Fake: w.engine}, 0)
+	w.start("web", "serve")
+
+	await.That(t, "all are there", func() bool { return len(w.lines(logs.Query{})) >= 2000 })
+
+	if got := w.lines(logs.Query{}); len(got) != 2000 {
+		t.Errorf("%d lines, want each once", len(got))
+	}
 }

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # What one build keeps for the next, beside the package manager's own cache.
-# shellcheck disable=SC2154 # cache and lock are compile's
+# shellcheck disable=SC2154 # cache, lock and directories are compile's
 
 # pack FILE PATH… keeps files, in one: reading one is many times faster than
 # copying ten thousand. A build must not fail for want of a cache.
@@ -27,7 +27,7 @@ unpack() {
 # kept.
 modules_key() {
 	{
-		printf '%s\0' "$1" "$lock" "$(node --version)" "$(npm_version)" "$(uname -m)"
+		printf '%s\0' "$1" "$lock" "$node_version" "$npm_version" "$HOSTTYPE"
 		cat package.json "$lock" /etc/os-release
 		[[ ! -f .npmrc ]] || cat .npmrc
 		env -0 | grep -zi '^npm_config_' | sort -z
@@ -84,14 +84,15 @@ plain_modules() {
 # cache_directories prints what cacheDirectories in package.json names, as
 # Heroku has it, less what leads out of the app and what is kept anyway.
 cache_directories() {
-	jq -r '(.cacheDirectories // .cache_directories // []) | if type == "array" then .[] else . end | strings | select(test("\n") | not)' package.json |
-		while IFS= read -r directory; do
-			directory=$(realpath -ms --relative-base . "$directory")
-			case $directory in
-			/* | . | node_modules | .heroku | .heroku/*) ;;
-			*) printf '%s\n' "$directory" ;;
-			esac
-		done
+	local directory
+	while IFS= read -r directory; do
+		[[ $directory ]] || continue
+		directory=$(realpath -ms --relative-base . "$directory")
+		case $directory in
+		/* | . | node_modules | .heroku | .heroku/*) ;;
+		*) printf '%s\n' "$directory" ;;
+		esac
+	done <<<"$directories"
 }
 
 # restore_directories WHERE does it for those inside of node_modules, which

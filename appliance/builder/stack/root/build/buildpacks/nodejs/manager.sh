@@ -69,6 +69,5 @@ prunes() {
 	pnpm) [[ ${PNPM_SKIP_PRUNING:-} != true ]] || return 1 ;;
 	esac
 	# Each of the packages of a workspace may have some.
-	[[ -f pnpm-workspace.yaml ]] ||
-		jq -e '(.devDependencies // {} | length > 0) or has("workspaces")' package.json >/dev/null
+	[[ -f pnpm-workspace.yaml || $surplus ]]
 }

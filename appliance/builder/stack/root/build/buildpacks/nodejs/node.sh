@@ -3,36 +3,48 @@
 # is fetched and nothing copied; else one from the npm registry.
 # shellcheck disable=SC2154 # build and cache are compile's
 
+# The versions of what the app has.
+node_version='' npm_version=
+
 # use_node RANGE puts the app's Node.js first on PATH.
 use_node() {
-	local range=$1 version arch prefix
-	version=$(node --version)
+	local range=$1 prefix
+	node_version=$(node --version)
+	read_npm_version
 	if [[ ! $range ]]; then
-		step "Using Node.js ${version#v} of the stack (package.json names none in engines.node)"
+		step "Using Node.js ${node_version#v} of the stack (package.json names none in engines.node)"
+	elif [[ $(semver satisfies "$node_version" "$range") == true ]]; then
+		step "Using Node.js ${node_version#v} of the stack (engines.node is $range)"
 	elif [[ $(semver validRange "$range") == null ]]; then
 		fail "engines.node in package.json is \"$range\", which is no range of versions" \
-			"set it to one, as in \"node\": \"${version%%.*}.x\""
-	elif [[ $(semver satisfies "$version" "$range") == true ]]; then
-		step "Using Node.js ${version#v} of the stack (engines.node is $range)"
+			"set it to one, as in \"node\": \"${node_version%%.*}.x\""
 	else
 		own_node "$range"
+		node_version=$(node --version)
+		read_npm_version
 	fi
 
 	# Modules with native code compile against the headers that are here. npm
 	# has passed this on under two names.
-	prefix=${own_prefix:-$(dirname "$(dirname "$(realpath "$(command -v node)")")")}
-	if (($(npm_major) < 11)); then
+	prefix=${own_prefix:-}
+	if [[ ! $prefix ]]; then
+		prefix=$(realpath "$(command -v node)")
+		prefix=${prefix%/*/*}
+	fi
+	if ((${npm_version%%.*} < 11)); then
 		export npm_config_nodedir=$prefix
 	else
 		export npm_package_config_node_gyp_nodedir=$prefix
 	fi
 }
 
-# npm_version does not start npm to ask it, nor jq: npm writes its own
+# read_npm_version does not start npm to ask it, nor jq: npm writes its own
 # package.json with a line for each key.
-npm_version() { sed -n 's/^  "version": "\([^"]*\)",*$/\1/p' "$(dirname "$(realpath "$(command -v npm)")")/../package.json"; }
-
-npm_major() { npm_version | cut -d. -f1; }
+read_npm_version() {
+	local npm
+	npm=$(realpath "$(command -v npm)")
+	npm_version=$(sed -n 's/^  "version": "\([^"]*\)",*$/\1/p' "${npm%/*}/../package.json")
+}
 
 # own_node RANGE installs a Node.js for this app.
 own_node() {
@@ -70,7 +82,7 @@ install_node() {
 	[0-9] | 1[0-5]) npm=npm@6 ;;
 	16 | 17) npm=npm@8 ;;
 	18 | 19 | 21) npm=npm@10 ;;
-	*) npm=npm@$(npm_version) ;;
+	*) npm=npm@$npm_version ;;
 	esac
 	rm -rf "$cache/node" "$new"
 	mkdir -p "$new/lib/node_modules/npm" "$new/fetched"

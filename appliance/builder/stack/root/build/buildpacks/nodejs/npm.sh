@@ -1,11 +1,12 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2034,SC2154 # pruned is for prunes; lock, version and version_from are choose_manager's
+# shellcheck disable=SC2034,SC2154 # pruned is for prunes; npm_version is use_node's; lock, version and version_from are choose_manager's
 
 # use_npm leaves the npm that came with Node.js, when it will do.
 use_npm() {
 	[[ $version ]] || return 0
-	[[ $(semver satisfies "$(npm_version)" "$version") == true ]] ||
-		use_tool npm npm "$version" "$version_from"
+	[[ $(semver satisfies "$npm_version" "$version") != true ]] || return 0
+	use_tool npm npm "$version" "$version_from"
+	read_npm_version
 }
 
 kept_as=
@@ -13,7 +14,7 @@ kept_as=
 install_with_npm() {
 	local development=--include=dev
 	! without_development "${NPM_CONFIG_PRODUCTION:-}" || development=--omit=dev
-	if (($(npm_major) < 7)); then
+	if ((${npm_version%%.*} < 7)); then
 		development=--production=$([[ $development == --omit=dev ]] && echo true || echo false)
 	fi
 	if [[ -d node_modules ]]; then
@@ -50,7 +51,7 @@ install_with_npm() {
 
 prune_with_npm() {
 	local development=--omit=dev
-	(($(npm_major) >= 7)) || development=--production
+	((${npm_version%%.*} >= 7)) || development=--production
 	npm prune "$development" --ignore-scripts ||
 		fail "npm prune ended with status $?" 'the lines above say why'
 	[[ $kept_as != pruned ]] || keep_modules

@@ -1,22 +1,38 @@
 # shellcheck shell=bash
 # What package.json says. It is the app's, and so may say anything.
-# shellcheck disable=SC2154 # here, build and manager are compile's
+# shellcheck disable=SC2034,SC2154 # here, build and manager are compile's; surplus is for prunes
 
 # The strings of package.json, at the top, in engines and in scripts: by name,
-# as in main and scripts.build. They are read at once, because asking for each
-# costs more than all that a warm build does besides.
+# as in main and scripts.build. They are read at once, and with them, as
+# directories and surplus, what cacheDirectories names, a line for each, and
+# whether there is something to prune: asking for each costs more than all that
+# a warm build does besides.
 declare -A strings
+package_text='' directories='' surplus=
 
-# read_package reads them, anew after anything that may have changed them.
+# read_package reads them, anew after anything that may have changed them, and
+# fails if it cannot.
 read_package() {
 	local name text
-	strings=()
+	{ text=$(<package.json); } 2>/dev/null || true
+	[[ ! $package_text || $text != "$package_text" ]] || return 0
+	package_text=$text strings=() directories='' surplus=
 	while IFS= read -r -d '' name && IFS= read -r -d '' text; do
-		strings[$name]=$text
+		case $name in
+		string:*) strings[${name#*:}]=$text ;;
+		directory:) directories+=$text$'\n' ;;
+		surplus:) surplus=yes ;;
+		esac
 	done < <(jq -j '
-		def named($group): to_entries[] | select((.value | type == "string") and .key != "") |
-			$group + .key, .value | gsub("\u0000"; "") + "\u0000";
-		named(""), (.engines | objects | named("engines.")), (.scripts | objects | named("scripts."))' package.json 2>/dev/null)
+		def text: split("\u0000") | join("");
+		def pair($name): ($name, . | text) + "\u0000";
+		def named($group): to_entries[] | (.key | text) as $key | select($key != "") | .value | strings | pair("string:" + $group + $key);
+		if type == "object" then . else error("it is no object") end |
+		named(""), (.engines | objects | named("engines.")), (.scripts | objects | named("scripts.")),
+		((.cacheDirectories // .cache_directories // []) | if type == "array" then .[] else . end |
+			strings | select(. != "" and (contains("\n") | not)) | pair("directory:")),
+		((try ((.devDependencies // {} | length > 0) or has("workspaces")) catch false) | select(.) | "" | pair("surplus:"))' package.json 2>/dev/null)
+	wait $!
 }
 
 # package NAME prints one of them, or nothing.
@@ -24,10 +40,10 @@ package() { printf '%s' "${strings[$1]:-}"; }
 
 check_package() {
 	local problem main others
-	problem=$(jq -e 'if type == "object" then empty else error("it is no object") end' package.json 2>&1 >/dev/null) || true
-	[[ ! $problem ]] ||
+	if ! read_package; then
+		problem=$(jq 'if type == "object" then empty else error("it is no object") end' package.json 2>&1 >/dev/null) || true
 		fail "package.json is not valid JSON: ${problem#jq: }" 'correct it, push again; node -p "require('"'./package.json'"')" shows the place'
-	read_package
+	fi
 	[[ ! -e .heroku || -d .heroku ]] ||
 		fail 'the repository has a file .heroku, where Node.js belongs' 'git rm .heroku'
 	main=$(package main)
@@ -53,7 +69,21 @@ run() {
 	step "$manager run $name"
 	"${command[@]}" ||
 		fail "the script \"$name\" of package.json ended with status $?" "run $manager run $name on your own machine, or correct the script"
-	read_package
+	read_package || true
+}
+
+# write_types says it to bin/release.
+write_types() {
+	local web=
+	if script start; then
+		web='npm start'
+		# Only yarn knows how to start what has no node_modules.
+		[[ ! -f .pnp.cjs && ! -f .pnp.js ]] || web='yarn start'
+	elif [[ -f server.js ]]; then
+		web='node server.js'
+	fi
+	mkdir -p .heroku
+	printf '%s' "${web:+  web: $web}" >.heroku/node-types
 }
 
 # write_export says it to the buildpacks that follow.

@@ -47,6 +47,7 @@ section() {
 # JSON, as YAML allows.
 mapping() {
 	local flow=${2#---}
+	[[ $flow == *"$1"* ]] || return 0
 	if [[ $flow =~ ^[[:space:]]*\{ ]]; then
 		jq -r --arg name "$1" '.[$name] // {} | to_entries[] | "\(.key) \(.value | tostring | gsub("\\s+"; " "))"' <<<"$flow" 2>/dev/null ||
 			fail "bin/release of buildpack $shown says what is no YAML: $(last_line <<<"$flow")" 'tell those who make it'
@@ -101,7 +102,7 @@ release() {
 	while read -r key value; do
 		[[ ! $key ]] || types[$key]=$value
 	done <<<"$own"
-	rm -rf "$build/.release"
+	[[ ! -e $build/.release && ! -L $build/.release ]] || rm -rf "$build/.release"
 	{
 		printf -- '---\n'
 		((!${#config[@]})) || printf 'config_vars:\n'
@@ -113,6 +114,7 @@ release() {
 		printf 'process_types:\n'
 		for key in "${!types[@]}"; do printf "  %s: '%s'\n" "$key" "${types[$key]//\'/\'\'}"; done
 	} >"$build/.release"
-	listed=$(printf '%s\n' "${!types[@]}" | sort | paste -sd, | sed 's/,/, /g')
+	listed=$(printf '%s\n' "${!types[@]}" | sort)
+	listed=${listed//$'\n'/, }
 	step "Process types: ${listed:-none}"
 }

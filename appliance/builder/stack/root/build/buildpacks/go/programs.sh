@@ -2,32 +2,40 @@
 # Which programs are built, and which of them is the web process.
 # shellcheck disable=SC2154 # module and flags are compile's
 
-# mains PACKAGES… prints those of the packages that are programs.
-mains() { go list -e -find -tags heroku -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' "$@" || true; }
+# mains PACKAGES… prints those of the packages that are programs, each with the
+# path where it will be.
+mains() { go list -find -tags heroku -f '{{if eq .Name "main"}}{{.ImportPath}}{{with .Target}} {{.}}{{end}}{{end}}' "$@" || true; }
 
 # choose_programs sets packages, programs (their names) and web: what go.mod or
 # the config names; else the main package in the root and those below cmd/;
 # else every main package.
 choose_programs() {
-	local spec name own file=go.mod
+	local spec name own found=() file=go.mod
 	[[ -f go.mod ]] || file=go.work
 	spec=${GO_INSTALL_PACKAGE_SPEC:-$(sed -nE 's|^//[[:space:]]*\+heroku[[:space:]]+install[[:space:]]+||p' "$file" | head -n 1)}
 	if [[ $spec ]]; then
 		read -ra packages <<<"${spec//$'\n'/ }"
+		((!${#packages[@]})) || mapfile -t found < <(mains "${packages[@]}")
 	elif [[ $file == go.work ]]; then
-		mapfile -t packages < <(go work edit -json | jq -r '.Use[].DiskPath' | while IFS= read -r name; do mains "./${name#./}/..."; done)
+		mapfile -t found < <(go work edit -json | jq -r '.Use[].DiskPath' | while IFS= read -r name; do mains -e "./${name#./}/..."; done)
+		packages=("${found[@]%% *}")
 	else
-		mapfile -t packages < <(mains . && { [[ ! -d cmd ]] || mains ./cmd/...; })
-		((${#packages[@]})) || mapfile -t packages < <(mains ./...)
+		packages=(.)
+		[[ ! -d cmd ]] || packages+=(./cmd/...)
+		mapfile -t found < <(mains -e "${packages[@]}")
+		((${#found[@]})) || mapfile -t found < <(mains -e ./...)
+		packages=("${found[@]%% *}")
 	fi
 	name="module $module has no main package"
 	[[ $module ]] || name='no module that go.work uses has a main package'
 	((${#packages[@]})) || fail "$name" 'add a package main to the root of the repository, or to cmd/web'
 
 	# A web process is found before the work is done, not after.
-	mapfile -t programs < <(go list -find -tags heroku -f '{{if eq .Name "main"}}{{.Target}}{{end}}' "${packages[@]}" | sed -n 's|.*/||p' | sort -u)
+	mapfile -t programs < <(printf '%s\n' "${found[@]##*/}" | sed '/^$/d' | sort -u)
 	((${#programs[@]})) || fail "there is no main package in ${packages[*]}" "correct the line // +heroku install of $file"
-	own=$(sed -E 's|/v[0-9]+$||; s|.*/||' <<<"$module")
+	own=$module
+	[[ ! $own =~ ^(.*)/v[0-9]+$ ]] || own=${BASH_REMATCH[1]}
+	own=${own##*/}
 	web=
 	for name in web "${BERTH_APP:-}" "$own"; do
 		[[ $name && " ${programs[*]} " == *" $name "* ]] && web=$name && break

@@ -6,7 +6,7 @@
 # choose_version sets module. GOVERSION, of the config, goes before a line of
 # Heroku's in go.mod, and that before Go's own.
 choose_version() {
-	local file=go.mod asker json wanted chosen
+	local file=go.mod asker json wanted chosen tab=$'\t' line=$'\n\t'
 	if [[ ! -f go.mod ]]; then
 		file=go.work module=
 		json=$(GOTOOLCHAIN=local go work edit -json) ||
@@ -15,10 +15,14 @@ choose_version() {
 		# With the stack's own Go: the one that go.mod asks for may not exist.
 		json=$(GOTOOLCHAIN=local go mod edit -json) ||
 			fail 'go.mod cannot be read' 'run go mod tidy and commit what it changes'
-		module=$(jq -r .Module.Path <<<"$json")
+		module=null
+		[[ ! $json =~ ${line}\"Module\":\ \{$line$tab\"Path\":\ \"([^\"]*)\" ]] || module=${BASH_REMATCH[1]}
 	fi
 	asker=$file
-	wanted=$(jq -r '"go " + (.Go // "1.16") + (if .Toolchain then ", toolchain " + (if .Toolchain | type == "object" then .Toolchain.Name else .Toolchain end) else "" end)' <<<"$json")
+	# Go prints its JSON in one way, with a line for each key: no need for jq.
+	wanted='go 1.16'
+	[[ ! $json =~ $line\"Go\":\ \"([^\"]*)\" ]] || wanted="go ${BASH_REMATCH[1]}"
+	[[ ! $json =~ $line\"Toolchain\":\ (\{$line$tab\"Name\":\ )?\"([^\"]*)\" ]] || wanted+=", toolchain ${BASH_REMATCH[2]}"
 	# The version that go.mod asks for, when the stack's is older.
 	export GOTOOLCHAIN=auto
 

@@ -31,7 +31,7 @@ modules_key() {
 		cat package.json "$lock" /etc/os-release
 		[[ ! -f .npmrc ]] || cat .npmrc
 		env -0 | grep -zi '^npm_config_' | sort -z
-	} | sha256sum | cut -d' ' -f1
+	} | sha256sum
 }
 
 key=
@@ -42,9 +42,10 @@ key=
 restore_modules() {
 	local file there=$APP_DIR/node_modules as_it_goes=
 	key=$(modules_key "$1")
+	key=${key%% *}
 	builds || as_it_goes=yes
 	file=$cache/modules/$key.tar.zst
-	if [[ $as_it_goes && ${NODE_MODULES_CACHE:-true} != false && $(cat "$there/.berth-kept" 2>/dev/null) == "$key" ]]; then
+	if [[ $as_it_goes && ${NODE_MODULES_CACHE:-true} != false && -f $there/.berth-kept && $(<"$there/.berth-kept") == "$key" ]]; then
 		ln -s "$there" node_modules
 		: >/tmp/buildpacks/inherited
 		return
@@ -109,7 +110,7 @@ restore_directories() {
 
 keep_directories() {
 	local directory
-	rm -rf "$cache/directories"
+	[[ ! -d $cache/directories ]] || rm -rf "$cache/directories"
 	while IFS= read -r directory; do
 		[[ -d $directory ]] || continue
 		pack "$cache/directories/$(kept_name "$directory")" "$directory"

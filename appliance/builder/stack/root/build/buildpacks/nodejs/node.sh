@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Which Node.js the app gets: the stack's own when it will do, so that nothing
 # is fetched and nothing copied; else one from the npm registry.
-# shellcheck disable=SC2154 # build and cache are compile's
+# shellcheck disable=SC2154 # build and cache are compile's, stack_npm is of tool.sh
 
 # The versions of what the app has.
 node_version='' npm_version=
@@ -10,7 +10,7 @@ node_version='' npm_version=
 use_node() {
 	local range=$1 prefix
 	node_version=$(node --version)
-	read_npm_version
+	read_npm_version "$stack_npm"
 	if [[ ! $range ]]; then
 		step "Using Node.js ${node_version#v} of the stack (package.json names none in engines.node)"
 	elif [[ $(semver satisfies "$node_version" "$range") == true ]]; then
@@ -21,7 +21,7 @@ use_node() {
 	else
 		own_node "$range"
 		node_version=$(node --version)
-		read_npm_version
+		read_npm_version "$(realpath "$(command -v npm)")"
 	fi
 
 	# Modules with native code compile against the headers that are here. npm
@@ -38,13 +38,9 @@ use_node() {
 	fi
 }
 
-# read_npm_version does not start npm to ask it, nor jq: npm writes its own
+# read_npm_version NPM does not start npm to ask it, nor jq: npm writes its own
 # package.json with a line for each key.
-read_npm_version() {
-	local npm
-	npm=$(realpath "$(command -v npm)")
-	npm_version=$(sed -n 's/^  "version": "\([^"]*\)",*$/\1/p' "${npm%/*}/../package.json")
-}
+read_npm_version() { npm_version=$(sed -n 's/^  "version": "\([^"]*\)",*$/\1/p' "${1%/*}/../package.json"); }
 
 # own_node RANGE installs a Node.js for this app.
 own_node() {

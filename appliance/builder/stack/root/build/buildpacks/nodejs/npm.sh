@@ -6,7 +6,7 @@ use_npm() {
 	[[ $version ]] || return 0
 	[[ $(semver satisfies "$npm_version" "$version") != true ]] || return 0
 	use_tool npm npm "$version" "$version_from"
-	read_npm_version
+	read_npm_version "$(realpath "$(command -v npm)")"
 }
 
 kept_as=

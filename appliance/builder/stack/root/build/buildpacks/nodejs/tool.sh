@@ -2,7 +2,8 @@
 # Package managers of the npm registry, in the versions that apps ask for.
 # shellcheck disable=SC2154 # build, cache and version_hash are compile's
 
-semver=$(dirname "$(realpath "$(command -v npm)")")/../node_modules/semver
+stack_npm=$(realpath "$(command -v npm)")
+semver=${stack_npm%/*}/../node_modules/semver
 
 # semver CALL VERSION-OR-RANGE… prints what npm's own semver says.
 semver() { node -p 'require(process.argv[1])[process.argv[2]](...process.argv.slice(3))' "$semver" "$@"; }

@@ -42,6 +42,12 @@ type Engine interface {
 	// the error is an ExceededError.
 	Run(ctx context.Context, spec RunSpec) (RunResult, error)
 
+	// Prepare starts what Run would run, and gives it neither files nor input
+	// yet: it must do nothing before it has read all of its input. A Run of
+	// the same spec goes on with it when RunSpec.Prepared is the id that
+	// Prepare returns. It is a run, and stays until that Run, Stop or Sweep.
+	Prepare(ctx context.Context, spec RunSpec) (id string, err error)
+
 	// Detach starts what Run would run, and returns when it runs. Nobody is
 	// connected to it: what it prints is kept for Logs, within bounds. It
 	// outlives the appliance, and it and what it leaves stay until Stop.
@@ -226,6 +232,11 @@ type RunSpec struct {
 	FilesDir string
 
 	Fence Fence
+
+	// Prepared, if set, is what Prepare has returned for a spec like this one,
+	// but for what the process is given and what is made of what it leaves. If
+	// that runs no more, it is as if nothing had been prepared.
+	Prepared string
 
 	// Collect, if set, is the path of a file to bring back when the process
 	// has exited with 0.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/berthhq/berth/appliance"
 )
@@ -23,9 +24,11 @@ const oomWait = 300 * time.Millisecond
 
 // Run runs one process to its end.
 func (e *Engine) Run(ctx context.Context, spec appliance.RunSpec) (result appliance.RunResult, err error) {
-	id, err := e.createRun(ctx, kindRun, spec)
-	if err != nil {
-		return appliance.RunResult{}, err
+	id, begun := spec.Prepared, spec.Prepared != "" && e.waits(ctx, spec.Prepared)
+	if !begun {
+		if id, err = e.createRun(ctx, kindRun, spec); err != nil {
+			return appliance.RunResult{}, err
+		}
 	}
 	outer := ctx
 	defer func() {
@@ -64,7 +67,7 @@ func (e *Engine) Run(ctx context.Context, spec appliance.RunSpec) (result applia
 			return appliance.RunResult{}, err
 		}
 	}
-	result.Status, err = e.runToEnd(ctx, id, spec)
+	result.Status, err = e.runToEnd(ctx, id, begun, spec)
 	if err != nil {
 		return appliance.RunResult{}, err
 	}
@@ -77,15 +80,21 @@ func (e *Engine) Run(ctx context.Context, spec appliance.RunSpec) (result applia
 	if result.Status = status; result.Status != 0 {
 		return result, nil
 	}
+	// Side by side, as each has Docker mount what the run has left. An image
+	// of what cannot be brought back is one that nothing runs from: the next
+	// Prune removes it.
+	var group errgroup.Group
 	if spec.Collect != "" {
-		if result.Collected, err = e.collect(ctx, id, spec.Collect); err != nil {
-			return result, err
-		}
+		group.Go(func() (err error) {
+			result.Collected, err = e.collect(ctx, id, spec.Collect)
+			return err
+		})
 	}
 	if spec.Commit != nil {
-		return result, e.commit(ctx, id, spec)
+		group.Go(func() error { return e.commit(ctx, id, spec) })
 	}
-	return result, nil
+	err = group.Wait()
+	return result, err
 }
 
 func (e *Engine) createRun(ctx context.Context, kind string, spec appliance.RunSpec) (string, error) {
@@ -156,9 +165,9 @@ func (e *Engine) createRun(ctx context.Context, kind string, spec appliance.RunS
 	return id, explain("run", err)
 }
 
-// runToEnd starts a container that has been made, connects it to spec's
-// streams, and returns its exit status.
-func (e *Engine) runToEnd(ctx context.Context, id string, spec appliance.RunSpec) (int, error) {
+// runToEnd starts a container that has been made, unless it has begun already,
+// connects it to spec's streams, and returns its exit status.
+func (e *Engine) runToEnd(ctx context.Context, id string, begun bool, spec appliance.RunSpec) (int, error) {
 	conn, err := e.api(ctx).ContainerAttach(ctx, id, container.AttachOptions{
 		Stream: true, Stdin: spec.Stdin != nil, Stdout: true, Stderr: true, DetachKeys: noKeys,
 	})
@@ -169,12 +178,19 @@ func (e *Engine) runToEnd(ctx context.Context, id string, spec appliance.RunSpec
 	// Nothing else ends a read of the connection when ctx is done.
 	defer context.AfterFunc(ctx, conn.Close)()
 
-	exited, failed := e.api(ctx).ContainerWait(ctx, id, container.WaitConditionNextExit)
+	until := container.WaitConditionNextExit
+	if begun {
+		until = container.WaitConditionNotRunning // it may have ended by now
+	}
+	exited, failed := e.api(ctx).ContainerWait(ctx, id, until)
 	copied := make(chan error, 1)
 	own := streams{spec.Stdin, spec.Out, spec.Err, spec.Terminal != nil}
 	go func() { copied <- copyOut(own, conn) }()
 	copyIn(own, conn)
-	if err := e.api(ctx).ContainerStart(ctx, id, container.StartOptions{}); err != nil {
+	if !begun {
+		err = e.api(ctx).ContainerStart(ctx, id, container.StartOptions{})
+	}
+	if err != nil {
 		conn.Close()
 		<-copied
 		return 0, explain("run", err)

@@ -50,6 +50,7 @@ type Fake struct {
 
 	processes []*fakeProcess
 	runs      []*fakeRun
+	prepared  []*fakePrepared
 	detached  []*fakeDetached
 	watchers  []*fakeWatcher
 	calls     []string
@@ -92,7 +93,7 @@ func (f *Fake) refused(name string) error {
 	return (*how)(name)
 }
 
-// Calls returns the calls that were made of Build, Import, Run, Detach, Start,
+// Calls returns the calls that were made of Build, Import, Run, Prepare, Detach, Start,
 // Keep, Restart, GiveUp, Stop, End, Exec, Prune, Sweep and Destroy, in order and in
 // short: "Start blog.web v3",
 // "Stop blog.web.1 v2".
@@ -182,6 +183,9 @@ func (f *Fake) Run(ctx context.Context, spec appliance.RunSpec) (appliance.RunRe
 	}
 	f.runs = append(f.runs, run)
 	c := f.container(image, spec.App, spec.Mounts, spec.Tmpfs)
+	if p := f.take(spec.Prepared); p != nil {
+		c, spec.Command, spec.Env = p.container, p.spec.Command, p.spec.Env
+	}
 	f.mu.Unlock()
 	defer func() {
 		f.mu.Lock()
@@ -238,6 +242,7 @@ func (f *Fake) Sweep(ctx context.Context, before time.Time) error {
 		return err
 	}
 	f.endRuns(func(r *fakeRun) bool { return r.began.Before(before) })
+	f.endPrepared(func(p *fakePrepared) bool { return p.began.Before(before) })
 	return nil
 }
 
@@ -301,6 +306,7 @@ func (f *Fake) Destroy(ctx context.Context, app appliance.AppName) error {
 		return errors.New("destroy: no app given")
 	}
 	f.endRuns(func(r *fakeRun) bool { return r.app == app })
+	f.endPrepared(func(p *fakePrepared) bool { return p.spec.App == app })
 	processes, err := f.Processes(ctx, app)
 	if err != nil {
 		return err

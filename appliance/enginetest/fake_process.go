@@ -357,6 +357,7 @@ func (f *Fake) Stop(ctx context.Context, grace time.Duration, ids ...string) err
 
 // remove ends a process and forgets it. One that is gone is no error.
 func (f *Fake) remove(ctx context.Context, id string, grace time.Duration) {
+	f.endPrepared(func(p *fakePrepared) bool { return p.id == id })
 	f.mu.Lock()
 	p, d := f.find(id), f.findDetached(id)
 	ended := func() {}

@@ -98,6 +98,17 @@ func (w *world) tryRun(ctx context.Context, spec appliance.RunSpec, args ...stri
 	return w.e.Run(ctx, spec)
 }
 
+// prepare prepares what run runs then.
+func (w *world) prepare(spec appliance.RunSpec, args ...string) (id string) {
+	w.Helper()
+	spec.App, spec.Image, spec.Command = w.app, w.image, append([]string{Program}, args...)
+	id, err := w.e.Prepare(w.Context(), spec)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return id
+}
+
 func (w *world) processes() []appliance.Process {
 	w.Helper()
 	found, err := w.e.Processes(w.Context(), w.app)

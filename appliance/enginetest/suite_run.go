@@ -147,6 +147,72 @@ var runPromises = []promise{
 		}
 	}},
 
+	{"a run goes on with what was prepared for it", func(w *world) {
+		spec := appliance.RunSpec{Mounts: []appliance.Mount{{Volume: "cache", Path: "/cache"}}}
+		id := w.prepare(spec, "cat")
+		spec.Prepared, spec.Stdin = id, strings.NewReader("a line")
+		spec.Commit = &appliance.CommitSpec{Tag: w.tag("v1")}
+		spec.Files, spec.FilesDir = archive(w, "letter", "dear engine"), "/made/up"
+
+		// What runs says whether it is what was prepared: this would exit with 7.
+		result, out := w.run(spec, "say", "7")
+
+		if result.Status != 0 || out != "a line" {
+			w.Errorf("status = %d, output = %q, want the line of what was prepared", result.Status, out)
+		}
+		if _, letter := w.run(appliance.RunSpec{Image: w.tag("v1")}, "read", "/made/up/letter"); strings.TrimSpace(letter) != "dear engine" {
+			w.Errorf("it was given %q", letter)
+		}
+		if err := w.e.Stop(w.Context(), 0, id); err != nil {
+			w.Errorf("Stop of what has run: %v", err)
+		}
+	}},
+
+	{"a run that was prepared and is gone is made anew", func(w *world) {
+		id := w.prepare(appliance.RunSpec{}, "cat")
+		if err := w.e.Stop(w.Context(), 0, id); err != nil {
+			w.Fatal(err)
+		}
+
+		if result, _ := w.run(appliance.RunSpec{Prepared: id, Stdin: strings.NewReader("a line")}, "say", "7"); result.Status != 7 {
+			w.Errorf("status = %d, want 7", result.Status)
+		}
+	}},
+
+	{"a run that was prepared and is cancelled ends", func(w *world) {
+		ctx, cancel := context.WithCancel(w.Context())
+		defer cancel()
+		id := w.prepare(appliance.RunSpec{}, "deaf")
+		var out buffer
+		never, held := io.Pipe()
+		defer held.Close()
+		ended := make(chan error, 1)
+		go func() {
+			_, err := w.tryRun(ctx, appliance.RunSpec{Prepared: id, Stdin: never, Out: &out}, "deaf")
+			ended <- err
+		}()
+
+		cancel()
+
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			w.Errorf("error = %v, want context.Canceled", err)
+		}
+	}},
+
+	{"what is prepared is no process, and Sweep removes it", func(w *world) {
+		id := w.prepare(appliance.RunSpec{}, "cat")
+
+		if found := w.processes(); len(found) != 0 {
+			w.Errorf("processes = %v, want none", found)
+		}
+		if err := w.e.Sweep(w.Context(), time.Now()); err != nil {
+			w.Fatal(err)
+		}
+		if result, _ := w.run(appliance.RunSpec{Prepared: id, Stdin: strings.NewReader("")}, "say", "7"); result.Status != 7 {
+			w.Errorf("status = %d: what was swept runs", result.Status)
+		}
+	}},
+
 	{"Sweep ends the runs that began before a moment, and no process", func(w *world) {
 		p := w.start(appliance.ProcessSpec{})[0]
 		began := time.Now()

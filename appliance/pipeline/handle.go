@@ -96,6 +96,13 @@ func (e *handling) Run(ctx context.Context, spec appliance.RunSpec) (result appl
 	return e.engine.Run(ctx, spec)
 }
 
+func (e *handling) Prepare(ctx context.Context, spec appliance.RunSpec) (id string, err error) {
+	if spec.App, err = e.handle(ctx, spec.App); err != nil {
+		return "", err
+	}
+	return e.engine.Prepare(ctx, spec)
+}
+
 func (e *handling) Detach(ctx context.Context, spec appliance.RunSpec) (run appliance.Run, err error) {
 	named := spec.App
 	if spec.App, err = e.handle(ctx, spec.App); err != nil {

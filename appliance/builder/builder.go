@@ -49,6 +49,10 @@ type Request struct {
 	// with buildpacks to begin with; "" for none.
 	Kept appliance.Image
 
+	// Prepared is what Buildpacks.Prepare has returned for this App, Stack, Kept
+	// and Fence, or "".
+	Prepared string
+
 	Settings Settings
 	AppJSON  appliance.AppJSON
 	Fence    appliance.Fence // for everything that the build runs

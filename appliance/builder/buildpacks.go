@@ -51,28 +51,19 @@ func (Buildpacks) Build(ctx context.Context, e appliance.Engine, req Request) (R
 	if err != nil {
 		return Result{}, err
 	}
-	plan, err := planTar(selected, req.Env)
+	plan, err := planTar(selected, req)
 	if err != nil {
 		return Result{}, err
 	}
 	files := sourceTar(source, req.Out)
 	defer files.Close()
 	out := &output{req: req}
-	run, err := e.Run(ctx, appliance.RunSpec{
-		App:      req.App,
-		Image:    cmp.Or(req.Kept, req.Stack),
-		Command:  []string{"/build/builder", string(req.App), req.Commit},
-		User:     user,
-		Mounts:   []appliance.Mount{{Volume: "cache", Path: cacheDir}},
-		Tmpfs:    []string{planDir},
-		Stdin:    bytes.NewReader(plan),
-		Out:      out,
-		Files:    files,
-		FilesDir: buildDir,
-		Fence:    req.Fence,
-		Collect:  released,
-		Commit:   commitOf(req.Tag),
-	})
+	spec := spec(req)
+	spec.Prepared = req.Prepared
+	spec.Stdin, spec.Out = bytes.NewReader(plan), out
+	spec.Files, spec.FilesDir = files, buildDir
+	spec.Collect, spec.Commit = released, commitOf(req.Tag)
+	run, err := e.Run(ctx, spec)
 	if err != nil {
 		out.flush()
 		return Result{}, err
@@ -90,6 +81,26 @@ func (Buildpacks) Build(ctx context.Context, e appliance.Engine, req Request) (R
 			"add a Procfile to the root of the repository with a line as in web: ./run.sh")
 	}
 	return Result{Image: req.Tag, Procfile: said.procfile, Config: said.config, Secrets: said.secrets, Keeps: said.keeps, Inherits: said.inherits, Port: DefaultPort, Stack: req.Stack}, nil
+}
+
+// spec says what a build runs, whatever it is of.
+func spec(req Request) appliance.RunSpec {
+	return appliance.RunSpec{
+		App:     req.App,
+		Image:   cmp.Or(req.Kept, req.Stack),
+		Command: []string{"/build/builder", string(req.App)},
+		User:    user,
+		Mounts:  []appliance.Mount{{Volume: "cache", Path: cacheDir}},
+		Tmpfs:   []string{planDir},
+		Fence:   req.Fence,
+	}
+}
+
+// Prepare starts the container of a build that is about to come, before there
+// is a source. Of the request it needs App, Stack, Kept and Fence; a Build whose
+// request has the same goes on with what Prepare returns as its Prepared.
+func (Buildpacks) Prepare(ctx context.Context, e appliance.Engine, req Request) (id string, err error) {
+	return e.Prepare(ctx, spec(req))
 }
 
 func commitOf(tag appliance.Image) *appliance.CommitSpec {

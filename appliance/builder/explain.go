@@ -52,7 +52,7 @@ func (Buildpacks) Explain(ctx context.Context, e appliance.Engine, req Request) 
 
 // detected has /build/builder say which built-in buildpacks the source gets.
 func detected(ctx context.Context, e appliance.Engine, req Request, source *os.Root, s selection) ([]string, error) {
-	stdin, err := planTar(s, nil)
+	stdin, err := planTar(s, Request{Commit: req.Commit})
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func detected(ctx context.Context, e appliance.Engine, req Request, source *os.R
 	run, err := e.Run(ctx, appliance.RunSpec{
 		App:      req.App,
 		Image:    req.Stack,
-		Command:  []string{"/build/builder", string(req.App), req.Commit, "explain"},
+		Command:  []string{"/build/builder", string(req.App), "explain"},
 		User:     user,
 		Tmpfs:    []string{planDir},
 		Stdin:    bytes.NewReader(stdin),

@@ -107,11 +107,11 @@ func addFileToTar(tw *tar.Writer, source *os.Root, h *tar.Header) error {
 var configKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // planTar packs what /build/builder reads before it begins: which buildpacks to
-// use, and the app's config in the way that buildpacks want it, a file per key
-// that holds the value as it is.
-func planTar(s selection, env map[string]string) ([]byte, error) {
-	files := map[string][]byte{"plan": s.plan()}
-	for key, value := range env {
+// use, the commit, and the app's config in the way that buildpacks want it, a
+// file per key that holds the value as it is.
+func planTar(s selection, req Request) ([]byte, error) {
+	files := map[string][]byte{"plan": s.plan(), "commit": []byte(req.Commit)}
+	for key, value := range req.Env {
 		if !configKey.MatchString(key) {
 			return nil, fmt.Errorf("%w config key %q", appliance.ErrInvalid, key)
 		}

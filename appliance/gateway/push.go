@@ -27,6 +27,8 @@ type push struct {
 	app     appliance.AppName
 	service string        // what the app goes by; another one's if it was renamed meanwhile
 	settled chan struct{} // closed when git is done with it
+
+	prepared *pipeline.Preparation // guarded by pushes.mu
 }
 
 // pushes are the pushes in progress, by token.
@@ -88,6 +90,13 @@ func (p *pushes) end(token string, discard func()) {
 	}
 }
 
+// prepare notes what was prepared for a push.
+func (p *pushes) prepare(token string, prepared *pipeline.Preparation) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.byToken[token].prepared = prepared
+}
+
 func (p *pushes) any() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -108,7 +117,7 @@ func (g *Gateway) receivePack(ctx context.Context, s ssh.Session, actor applianc
 		return err
 	}
 	settled := make(chan struct{})
-	token, visitors := g.pushes.begin(&push{ctx, app, g.Pipeline.Service(app), settled})
+	token, visitors := g.pushes.begin(&push{ctx: ctx, app: app, service: g.Pipeline.Service(app), settled: settled})
 	defer func() {
 		close(settled) // before anything waits for a turn
 		g.pushes.end(token, func() {
@@ -127,6 +136,9 @@ func (g *Gateway) receivePack(ctx context.Context, s ssh.Session, actor applianc
 	if err != nil {
 		return err
 	}
+	prepared := g.Pipeline.Prepare(ctx, app)
+	defer prepared.Discard()
+	g.pushes.prepare(token, prepared)
 	said := &listener{Writer: s}
 	err = g.Pipeline.Repos.ReceivePack(ctx, app, limit, s, said, s.Stderr(), "BERTH_PUSH="+token)
 	if said.heard {
@@ -233,7 +245,7 @@ func (g *Gateway) hook(s ssh.Session, token, quarantine string) error {
 	name := strings.TrimPrefix(update.ref, "refs/heads/")
 	// A push is refused whole, so that what the repository has is what runs.
 	if err := g.Pipeline.Receive(push.ctx, pipeline.Push{
-		App: push.app, Commit: update.new, Branch: name, Previous: update.old, Quarantine: quarantine, Settled: push.settled,
+		App: push.app, Commit: update.new, Branch: name, Previous: update.old, Quarantine: quarantine, Settled: push.settled, Prepared: push.prepared,
 	}, s); err != nil {
 		return err
 	}

@@ -110,6 +110,10 @@ func (r *run) destroy(ctx context.Context) error {
 		return err
 	}
 	defer r.state.keeping.release()
+	if err := r.state.preparing.acquire(ctx); err != nil {
+		return err
+	}
+	defer r.state.preparing.release()
 
 	service := r.Service(r.app)
 	hosts, err := r.Hosts(ctx, r.app)

@@ -30,7 +30,10 @@ func (r *run) build(ctx context.Context, source *Source) (made built, err error)
 	err = r.stage(ctx, appliance.StageBuild, func() error {
 		leave, err := r.builds.enter(ctx, turn{
 			who: appliance.ActorFrom(ctx).Name, what: "build of " + string(r.app),
-		}, r.waiting)
+		}, func(now turn, ahead int) {
+			r.prepared.Discard() // nothing waits beside a build that runs
+			r.waiting(now, ahead)
+		})
 		if err != nil {
 			return err
 		}
@@ -88,9 +91,11 @@ func (r *run) build(ctx context.Context, source *Source) (made built, err error)
 		r.made.Builder = b.Name()
 		r.progress.Step("Building %s with %s (%s) ...", r.app, b.Name(), reason)
 		start := time.Now()
+		var prepared string
+		prepared, limits.Fence = r.prepared.take(stack, kept, limits.Fence)
 		result, err := b.Build(ctx, r.Engine, builder.Request{
 			App: r.app, Tag: r.tag(source.Commit), Source: dir, Commit: source.Commit, Previous: previous,
-			Env: env, Stack: stack, Kept: kept, Settings: settings, AppJSON: appJSON, Fence: limits.Fence, Logins: logins, SharedLogins: shared, Out: r.progress, Step: r.progress.Step,
+			Env: env, Stack: stack, Kept: kept, Prepared: prepared, Settings: settings, AppJSON: appJSON, Fence: limits.Fence, Logins: logins, SharedLogins: shared, Out: r.progress, Step: r.progress.Step,
 		})
 		if err != nil {
 			return limits.raise(ctx, err)

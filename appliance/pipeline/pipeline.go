@@ -82,6 +82,9 @@ type Push struct {
 	// Settled, if set, is closed when git is done with the push. Until then it
 	// may not have moved the branch, so nobody else's turn comes before.
 	Settled <-chan struct{}
+
+	// Prepared, if set, is what Prepare has made for the push.
+	Prepared *Preparation
 }
 
 // Receive takes a push all the way. What it prints to out is what the person
@@ -94,7 +97,7 @@ func (p *Pipeline) Receive(ctx context.Context, push Push, out io.Writer) error 
 		App: push.App, Kind: appliance.KindBuild, Source: cmp.Or(push.Source, "git push"), Commit: push.Commit, Branch: push.Branch,
 	}
 	return p.recorded(ctx, record, "deploy", out, func(ctx context.Context, r *run) error {
-		r.settled = push.Settled
+		r.settled, r.prepared = push.Settled, push.Prepared
 		if err := r.unmoved(ctx, push); err != nil {
 			return err
 		}
@@ -215,6 +218,7 @@ type run struct {
 	start    time.Time
 	took     []timing
 	settled  <-chan struct{} // see Push
+	prepared *Preparation    // see Push
 
 	switching  switching
 	afterwards []script // to run when the new release serves

@@ -33,6 +33,10 @@ type state struct {
 	// keeping is held by who has what is kept of the app's releases put right.
 	keeping lock
 
+	// preparing is held by who makes a Preparation, and by who destroys the app,
+	// after which none may be made.
+	preparing lock
+
 	mu         sync.Mutex // guards the fields below
 	retiring   map[string]bool
 	coming     map[string]bool      // turns whose processes are not ready yet
@@ -48,7 +52,7 @@ func (p *Pipeline) state(app appliance.AppName) *state {
 
 	s, ok := p.apps[app]
 	if !ok {
-		s = &state{work: make(lock, 1), jobs: make(lock, 1), keeping: make(lock, 1), retiring: map[string]bool{}, changed: make(chan struct{})}
+		s = &state{work: make(lock, 1), jobs: make(lock, 1), keeping: make(lock, 1), preparing: make(lock, 1), retiring: map[string]bool{}, changed: make(chan struct{})}
 		if p.apps == nil {
 			p.apps = map[appliance.AppName]*state{}
 		}

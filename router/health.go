@@ -38,8 +38,15 @@ type HealthCheck struct {
 	Content  string        // must be in the first MB of the answer's body
 	Timeout  time.Duration // for the whole wait; 60 s if 0
 	Attempt  time.Duration // for one question and its answer; 5 s if 0
-	Interval time.Duration // 25 ms if 0
+	Interval time.Duration // 25 ms if 0, or 10 ms while nothing listens
 }
+
+// The waits between two questions. Knocking where nobody is at home costs
+// nothing.
+const (
+	askEvery   = 25 * time.Millisecond
+	knockEvery = 10 * time.Millisecond
+)
 
 // errNotHTTP is what a target answers that accepted a connection and then
 // closed it, or said something that is no HTTP.
@@ -48,13 +55,7 @@ var errNotHTTP = errors.New("the answer is not HTTP")
 // Wait polls target until it passes. If ctx ends first it returns the cause;
 // if Timeout does, an ErrUnhealthy that tells what the target did last.
 func (h HealthCheck) Wait(ctx context.Context, target string) error {
-	timeout, interval := h.Timeout, h.Interval
-	if timeout == 0 {
-		timeout = time.Minute
-	}
-	if interval == 0 {
-		interval = 25 * time.Millisecond
-	}
+	timeout := cmp.Or(h.Timeout, time.Minute)
 	end := time.Now().Add(timeout)
 	limited, cancel := context.WithDeadline(ctx, end)
 	defer cancel()
@@ -84,13 +85,17 @@ func (h HealthCheck) Wait(ctx context.Context, target string) error {
 		if time.Now().Before(end) || evidence == "it was not asked" {
 			evidence = err.Error()
 		}
+		pause := askEvery
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			pause = knockEvery
+		}
 		select {
 		case <-limited.Done():
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
 			return fmt.Errorf("%w: %s after %s", ErrUnhealthy, evidence, timeout)
-		case <-time.After(interval):
+		case <-time.After(cmp.Or(h.Interval, pause)):
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package builder
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -51,19 +50,19 @@ func (Buildpacks) Build(ctx context.Context, e appliance.Engine, req Request) (R
 	if err != nil {
 		return Result{}, err
 	}
-	plan, err := planTar(selected, req)
+	input, files, err := inputTar(selected, req, source, req.Out)
 	if err != nil {
 		return Result{}, err
 	}
-	files := sourceTar(source, req.Out)
-	defer files.Close()
 	out := &output{req: req}
 	spec := spec(req)
 	spec.Prepared = req.Prepared
-	spec.Stdin, spec.Out = bytes.NewReader(plan), out
-	spec.Files, spec.FilesDir = files, buildDir
+	spec.Stdin, spec.Out = input, out
 	spec.Collect, spec.Commit = released, commitOf(req.Tag)
 	run, err := e.Run(ctx, spec)
+	if unread := files.Close(); err == nil && run.Status != 0 && unread != nil {
+		err = fmt.Errorf("give the source to the build: %w", unread)
+	}
 	if err != nil {
 		out.flush()
 		return Result{}, err

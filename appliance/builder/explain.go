@@ -52,26 +52,23 @@ func (Buildpacks) Explain(ctx context.Context, e appliance.Engine, req Request) 
 
 // detected has /build/builder say which built-in buildpacks the source gets.
 func detected(ctx context.Context, e appliance.Engine, req Request, source *os.Root, s selection) ([]string, error) {
-	stdin, err := planTar(s, Request{Commit: req.Commit})
+	input, files, err := inputTar(s, Request{Commit: req.Commit}, source, io.Discard)
 	if err != nil {
 		return nil, err
 	}
-	files := sourceTar(source, io.Discard)
 	defer files.Close()
 	var said bytes.Buffer
 	// Only what they print counts, and all of it is a few lines.
 	out := &output{req: Request{Out: &said, Step: func(f string, args ...any) { fmt.Fprintf(&said, f+"\n", args...) }}}
 	run, err := e.Run(ctx, appliance.RunSpec{
-		App:      req.App,
-		Image:    req.Stack,
-		Command:  []string{"/build/builder", string(req.App), "explain"},
-		User:     user,
-		Tmpfs:    []string{planDir},
-		Stdin:    bytes.NewReader(stdin),
-		Out:      out,
-		Files:    files,
-		FilesDir: buildDir,
-		Fence:    req.Fence,
+		App:     req.App,
+		Image:   req.Stack,
+		Command: []string{"/build/builder", string(req.App), "explain"},
+		User:    user,
+		Tmpfs:   []string{planDir},
+		Stdin:   input,
+		Out:     out,
+		Fence:   req.Fence,
 	})
 	if err != nil {
 		return nil, err

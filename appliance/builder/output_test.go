@@ -22,7 +22,7 @@ type saying struct {
 }
 
 func (s saying) Run(_ context.Context, spec appliance.RunSpec) (appliance.RunResult, error) {
-	if _, err := io.Copy(io.Discard, spec.Files); err != nil {
+	if _, err := io.Copy(io.Discard, spec.Stdin); err != nil {
 		return appliance.RunResult{}, err
 	}
 	// In small pieces, as it comes from a container.
@@ -116,7 +116,7 @@ type printing struct {
 }
 
 func (p printing) Run(_ context.Context, spec appliance.RunSpec) (appliance.RunResult, error) {
-	if _, err := io.Copy(io.Discard, spec.Files); err != nil {
+	if _, err := io.Copy(io.Discard, spec.Stdin); err != nil {
 		return appliance.RunResult{}, err
 	}
 	_, err := io.Copy(spec.Out, p.text)

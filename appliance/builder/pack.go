@@ -112,7 +112,7 @@ var (
 )
 
 func (b cnbBuild) analyze(ctx context.Context, source *os.Root) error {
-	files := sourceTar(source, b.req.Out)
+	files := sourceTar(source, "", b.req.Out)
 	defer files.Close()
 	args := []string{"/cnb/berth/analyze", b.images.uid, b.images.gid, string(b.req.Tag), string(b.images.run)}
 	if b.req.Previous != "" {

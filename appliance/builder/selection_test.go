@@ -14,16 +14,13 @@ import (
 	"github.com/berthhq/berth/appliance/progress"
 )
 
-// A planned is an engine whose run reads only the plan.
+// A planned is an engine whose run reads only what it is given.
 type planned struct {
 	appliance.Engine
 	files map[string]string
 }
 
 func (p *planned) Run(_ context.Context, spec appliance.RunSpec) (appliance.RunResult, error) {
-	if _, err := io.Copy(io.Discard, spec.Files); err != nil {
-		return appliance.RunResult{}, err
-	}
 	p.files = map[string]string{}
 	for r := tar.NewReader(spec.Stdin); ; {
 		h, err := r.Next()
@@ -34,7 +31,7 @@ func (p *planned) Run(_ context.Context, spec appliance.RunSpec) (appliance.RunR
 		if err != nil {
 			return appliance.RunResult{}, err
 		}
-		p.files[h.Name] = string(text)
+		p.files[strings.TrimPrefix(h.Name, "build/env/")] = string(text)
 	}
 }
 

@@ -140,7 +140,7 @@ func (g *Gateway) receivePack(ctx context.Context, s ssh.Session, actor applianc
 	defer prepared.Discard()
 	g.pushes.prepare(token, prepared)
 	said := &listener{Writer: s}
-	err = g.Pipeline.Repos.ReceivePack(ctx, app, limit, s, said, s.Stderr(), "BERTH_PUSH="+token)
+	err = g.Pipeline.ReceivePack(ctx, app, limit, s, said, s.Stderr(), "BERTH_PUSH="+token)
 	if said.heard {
 		return explainTooMuch(app, limit)
 	}
@@ -186,7 +186,7 @@ func (g *Gateway) uploadPack(ctx context.Context, s ssh.Session, actor appliance
 	if _, err := g.Store.App(ctx, app); err != nil {
 		return err
 	}
-	return gitStatus(g.Pipeline.Repos.UploadPack(ctx, app, s, s, s.Stderr(), protocol(s)...))
+	return gitStatus(g.Pipeline.UploadPack(ctx, app, s, s, s.Stderr(), protocol(s)...))
 }
 
 // protocol passes on the version of git's protocol that the client wants.

@@ -22,10 +22,18 @@ import (
 )
 
 // TestMain lets the test binary stand in for ssh, which git runs to reach a
-// repository: it leads to the door that the test has opened.
+// repository: it leads to the door that the test has opened. It also stands in
+// for a daemon that packs a repository.
 func TestMain(m *testing.M) {
 	if socket := os.Getenv("GIT_TEST_DOOR"); socket != "" {
 		os.Exit(knock(socket, os.Args[len(os.Args)-1]))
+	}
+	if dir := os.Getenv("GIT_TEST_COLLECT"); dir != "" { // it is to be killed
+		os.Stdout.WriteString(".")
+		if err := (git.Repos{Dir: dir}).Collect(context.Background(), "blog", true); err != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }

@@ -124,6 +124,11 @@ func (r *run) destroy(ctx context.Context) error {
 	if err := r.Engine.Destroy(ctx, r.app); err != nil {
 		return err
 	}
+	release, err := r.use(ctx, r.app, nil)
+	if err != nil {
+		return err
+	}
+	defer release()
 	if err := r.Repos.Remove(r.app); err != nil {
 		return err
 	}
@@ -176,6 +181,8 @@ func (p *Pipeline) Recover(ctx context.Context) error {
 	defer cancel()
 	if err := p.Repos.Settle(settled); err != nil {
 		p.Log.WarnContext(ctx, "a git of an earlier daemon is still at work", "err", err)
+	} else if err := p.Repos.TakeBackAll(settled); err != nil {
+		p.Log.WarnContext(ctx, "take back what an earlier daemon has left in repositories", "err", err)
 	}
 	if err := p.Repos.Tidy(); err != nil {
 		return err

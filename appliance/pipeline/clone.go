@@ -49,6 +49,11 @@ func (p *Pipeline) copyApp(ctx context.Context, from, to appliance.AppName) erro
 	if err := p.Store.CopySettings(ctx, from, to, LockSetting, layerSetting); err != nil {
 		return err
 	}
+	release, err := p.use(ctx, from, nil)
+	if err != nil {
+		return err
+	}
+	defer release()
 	if err := p.Repos.Copy(ctx, from, to); err != nil {
 		return err
 	}

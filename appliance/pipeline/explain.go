@@ -55,11 +55,16 @@ func (p *Pipeline) explain(ctx context.Context, app appliance.AppName, wanted Pl
 	if plan.Commit == "" {
 		return plan, appliance.WithHint(fmt.Errorf("%s: %w", app, ErrNothingPushed), "push it: git push berth main")
 	}
+	release, err := p.use(ctx, app, waitingAt(out, app))
+	if err != nil {
+		return plan, err
+	}
+	defer release()
 	dir, err := os.MkdirTemp(p.Temp, "explain-"+string(app)+"-")
 	if err != nil {
 		return plan, err
 	}
-	source := &Source{Dir: dir, Commit: plan.Commit}
+	source := &Source{Dir: dir, Commit: plan.Commit, release: release}
 	defer source.Remove()
 	if err := r.unpack(ctx, source, Push{App: app, Commit: plan.Commit, Branch: plan.Branch}); err != nil {
 		return plan, err

@@ -132,6 +132,11 @@ func (p *Pipeline) keepCommits(ctx context.Context, app appliance.AppName, kept 
 			commits = append(commits, release.Commit)
 		}
 	}
+	release, err := p.use(ctx, app, nil)
+	if err != nil {
+		return err
+	}
+	defer release()
 	return p.Repos.KeepCommits(ctx, app, commits...)
 }
 

@@ -66,6 +66,8 @@ type Pipeline struct {
 
 	pinning sync.Mutex // held while images are pinned
 
+	repositories repositories // those that are used, or packed
+
 	sweeping sync.Mutex // guards swept, and lets one sweep at a time
 	swept    bool
 }

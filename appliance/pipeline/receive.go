@@ -15,13 +15,17 @@ import (
 
 // A Source is a pushed commit, unpacked.
 type Source struct {
-	Dir    string
-	Commit string
-	files  int
+	Dir     string
+	Commit  string
+	files   int
+	release func() // lets the repository be packed
 }
 
 // Remove deletes the unpacked files.
-func (s *Source) Remove() { os.RemoveAll(s.Dir) }
+func (s *Source) Remove() {
+	os.RemoveAll(s.Dir)
+	s.release()
+}
 
 // maxSubmodules bounds how many repositories one push makes us fetch.
 const maxSubmodules = 100
@@ -42,11 +46,16 @@ func (r *run) unmoved(ctx context.Context, push Push) error {
 
 func (r *run) receive(ctx context.Context, push Push) (source *Source, err error) {
 	err = r.stage(ctx, appliance.StageReceive, func() (err error) {
-		dir, err := os.MkdirTemp(r.Temp, "source-"+string(push.App)+"-")
+		release, err := r.use(ctx, push.App, waitingAt(r.progress, push.App))
 		if err != nil {
 			return err
 		}
-		source = &Source{Dir: dir, Commit: push.Commit}
+		dir, err := os.MkdirTemp(r.Temp, "source-"+string(push.App)+"-")
+		if err != nil {
+			release()
+			return err
+		}
+		source = &Source{Dir: dir, Commit: push.Commit, release: release}
 		defer func() {
 			if err != nil {
 				source.Remove()

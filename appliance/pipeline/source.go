@@ -36,6 +36,15 @@ func (p *Pipeline) deliver(ctx context.Context, app appliance.AppName, source st
 		return err
 	}
 	defer leave()
+	release, err := p.use(ctx, app, waitingAt(out, app))
+	if err != nil {
+		return err
+	}
+	handle := p.handle(app)
+	defer func() {
+		release()
+		p.untidy(handle, app)
+	}()
 	if err := p.Repos.Create(ctx, app); err != nil { // in case it was lost
 		return err
 	}

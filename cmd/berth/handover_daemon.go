@@ -357,6 +357,7 @@ func (in *inside) serve(ctx context.Context, doors *doors) error {
 	g.Go(func() error { return in.pipe.Mind(watching) })
 	g.Go(func() error { return in.pipe.Sample(watching) })
 	g.Go(func() error { return in.pipe.Cron(watching) })
+	g.Go(func() error { return in.pipe.Upkeep(watching) })
 	g.Go(func() error { return in.archive.Run(watching) })
 	g.Go(func() error { return in.collector.Run(watching) })
 	g.Go(func() error { return in.engine.Watch(watching, in.collector.Changed) })

@@ -33,6 +33,7 @@ var groups = map[string]string{
 	"ps":                 "the processes of an app",
 	"redirects":          "send visitors elsewhere",
 	"registry":           "where images are fetched from, and pushed to",
+	"repo":               "what of an app's source takes room",
 	"resource":           "what an app may take of the machine",
 	"run":                "commands beside the processes of an app",
 	"router":             "what the router does for an app, and what it counts",

@@ -82,7 +82,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.grant()
 	w.Set = command.NewSet(store, command.Apps(w.Pipeline), command.Processes(w.Pipeline), command.Overview(w.Pipeline), command.Config(w.Pipeline),
-		command.Domains(w.Pipeline), command.Ports(w.Pipeline), command.Proxy(w.Pipeline), command.Certificates(w.Pipeline), command.Logs(w.Pipeline), command.Settings(w.Pipeline), command.Git(w.Pipeline),
+		command.Domains(w.Pipeline), command.Ports(w.Pipeline), command.Proxy(w.Pipeline), command.Certificates(w.Pipeline), command.Logs(w.Pipeline), command.Settings(w.Pipeline), command.Git(w.Pipeline), command.Repo(w.Pipeline),
 		command.OneOffs(w.Pipeline), command.Builder(w.Pipeline), command.DockerOptions(w.Pipeline), command.Storage(w.Pipeline), command.Networks(w.Pipeline),
 		command.Registry(w.Pipeline), command.Builds(w.Pipeline), command.Releases(w.Pipeline), command.Resources(w.Pipeline),
 		command.Buildpacks(w.Pipeline), command.AppJSON(w.Pipeline), command.Scheduler(w.Pipeline),

@@ -23,7 +23,7 @@ type repositories struct {
 }
 
 type gitRepository struct {
-	users   int
+	users   int // with those who wait to be: after a packing it is their turn
 	packing *packing
 	untidy  appliance.AppName // the app, if git is to be asked whether it is to be packed
 }
@@ -74,31 +74,31 @@ func (rs *repositories) changes() <-chan struct{} {
 // nil.
 func (p *Pipeline) use(ctx context.Context, app appliance.AppName, say func(*packing)) (release func(), err error) {
 	rs, handle := &p.repositories, p.handle(app)
-	for {
-		var now *packing
+	var now *packing
+	rs.change(handle, func(r *gitRepository) {
+		r.users++
+		now = r.packing
+	})
+	release = sync.OnceFunc(func() {
 		rs.change(handle, func(r *gitRepository) {
-			if now = r.packing; now == nil {
-				r.users++
-			}
+			r.users--
+			rs.announce()
 		})
-		if now == nil {
-			return sync.OnceFunc(func() {
-				rs.change(handle, func(r *gitRepository) {
-					r.users--
-					rs.announce()
-				})
-			}), nil
-		}
-		if now.giveWay != nil {
-			now.giveWay()
-		} else if say != nil {
-			say(now)
-		}
-		select {
-		case <-now.done:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
+	})
+	if now == nil {
+		return release, nil
+	}
+	if now.giveWay != nil {
+		now.giveWay()
+	} else if say != nil {
+		say(now)
+	}
+	select {
+	case <-now.done:
+		return release, nil
+	case <-ctx.Done():
+		release()
+		return nil, context.Cause(ctx)
 	}
 }
 

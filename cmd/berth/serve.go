@@ -186,6 +186,7 @@ func (d *daemon) moveIn(ctx context.Context, lock *os.File) (in *inside, err err
 		command.Logs(pipe),
 		command.Settings(pipe),
 		command.Git(pipe),
+		command.Repo(pipe),
 		command.OneOffs(pipe),
 		command.Builder(pipe),
 		command.AppJSON(pipe),

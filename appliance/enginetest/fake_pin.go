@@ -71,6 +71,17 @@ func (f *Fake) Unpin() {
 	}
 }
 
+// Untag does what "docker image prune -a" does to one of two names of an image:
+// the image is still there.
+func (f *Fake) Untag(name appliance.Image) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if i := f.images[name]; i != nil {
+		f.images[appliance.Image(i.info.ID)] = i
+		delete(f.images, name)
+	}
+}
+
 // Lost does what "docker rmi -f" does: the image is gone, whoever uses it.
 func (f *Fake) Lost(name appliance.Image) {
 	f.mu.Lock()

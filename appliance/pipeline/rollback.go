@@ -91,9 +91,18 @@ func (r *run) goBack(ctx context.Context, to appliance.Release) error {
 		return err
 	}
 	spec := to
-	if gone, err := r.gone(ctx, to); err != nil {
+	gone, err := r.gone(ctx, to)
+	if err == nil && gone != "" {
+		// One with two names loses the first when somebody tidies up; it gets
+		// that back from what keeps it.
+		if err = r.pin(ctx, r.app); err == nil {
+			gone, err = r.gone(ctx, to)
+		}
+	}
+	if err != nil {
 		return err
-	} else if gone != "" {
+	}
+	if gone != "" {
 		r.progress.Step("The image of v%d is gone (%s): building its commit again", to.Version, gone)
 		if spec, err = r.buildAgain(ctx, to); err != nil {
 			return err

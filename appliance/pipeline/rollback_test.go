@@ -339,3 +339,23 @@ func TestADaemonKilledInARollbackComesBackAsOneGoodVersion(t *testing.T) {
 		})
 	}
 }
+
+// Two releases have one image, as after a rebuild that changed nothing. Docker
+// takes the first of its two names when somebody tidies up.
+func TestRollbackFindsAnImageThatHasLostItsName(t *testing.T) {
+	w := newWorld(t)
+	w.deployed("blog", greets("one"))
+	w.deployed("blog", greets("two"))
+	w.engine.Untag(w.release(1).Image)
+	if _, err := w.engine.Inspect(t.Context(), w.release(1).Image); err == nil {
+		t.Fatal("it has its name: this test shows nothing")
+	}
+	built, out := len(w.engine.Built()), new(buffer)
+
+	w.must(w.Rollback(w.as("ada"), "blog", 1, out))
+
+	w.wantAnswer("blog.localhost", "hello one")
+	if n := len(w.engine.Built()); n != built || strings.Contains(out.String(), "gone") {
+		t.Errorf("it was built again:\n%s", out)
+	}
+}

@@ -144,6 +144,14 @@ type Engine interface {
 	// process still uses.
 	Prune(ctx context.Context, app AppName, keep ...Image) error
 
+	// Clear is Prune, and removes what runs of app have left that have ended and
+	// that nobody waits for any more. It tells what that freed.
+	Clear(ctx context.Context, app AppName, keep ...Image) (Freed, error)
+
+	// RemoveVolumes removes volumes of app, and returns those of them that there
+	// were. One that a process or a run has stays, and is ErrBusy.
+	RemoveVolumes(ctx context.Context, app AppName, volumes ...string) (removed []string, err error)
+
 	// CreateNetwork makes a network that apps can share, or returns ErrExists.
 	CreateNetwork(ctx context.Context, name string) error
 
@@ -177,6 +185,13 @@ type ImageInfo struct {
 	Health     bool     // it brings a health check of its own (HEALTHCHECK)
 	Labels     map[string]string
 	Size       int64 // bytes
+}
+
+// Freed is what was removed.
+type Freed struct {
+	Containers int
+	Images     int
+	Bytes      int64 // that they had and nothing else has; less if something came in meanwhile
 }
 
 // A BuildSpec says what to build.

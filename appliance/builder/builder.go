@@ -53,6 +53,9 @@ type Request struct {
 	// and Fence, or "".
 	Prepared string
 
+	// Fresh has the build use nothing of those before it.
+	Fresh bool
+
 	Settings Settings
 	AppJSON  appliance.AppJSON
 	Fence    appliance.Fence // for everything that the build runs

@@ -104,6 +104,7 @@ func root(dir string) string {
 // build makes an image for the app within its fence, and returns what it is.
 func (req Request) build(ctx context.Context, e appliance.Engine, spec appliance.BuildSpec) (appliance.ImageInfo, error) {
 	spec.App, spec.Fence, spec.Logins, spec.Out = req.App, req.Fence, req.Logins, req.Out
+	spec.Fresh = spec.Fresh || req.Fresh
 	image, err := e.Build(ctx, spec)
 	if err != nil {
 		return appliance.ImageInfo{}, advise(err, spec)

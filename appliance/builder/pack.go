@@ -96,6 +96,9 @@ type cnbBuild struct {
 	project   project
 }
 
+// Caches are the volumes of an app in which builds keep what later ones can use.
+var Caches = []string{"cache", "cnb-cache", "cnb-launch-cache", "cnb-layers", "cnb-trusted", "cnb-workspace"}
+
 // What the phases share: volumes of the app. trusted is never seen by what the
 // builder image brings. The cache has a path that no image has: Docker gives an
 // empty volume what the image has at its path, and its owner.

@@ -35,6 +35,10 @@ func (e *Engine) Purge(ctx context.Context) error {
 }
 
 func (e *Engine) destroy(ctx context.Context, app appliance.AppName) error {
+	removeImages := func() error {
+		_, err := e.removeImages(ctx, app, func(image.Summary) bool { return true })
+		return err
+	}
 	// In this order: each is held by those before it.
 	return errors.Join(
 		e.removeContainers(ctx, kindProcess, app, time.Time{}),
@@ -43,7 +47,7 @@ func (e *Engine) destroy(ctx context.Context, app appliance.AppName) error {
 		e.removeContainers(ctx, kindDetached, app, time.Time{}),
 		e.removeNetworks(ctx, app),
 		e.removeVolumes(ctx, app),
-		e.removeImages(ctx, app, func(image.Summary) bool { return true }),
+		removeImages(),
 	)
 }
 

@@ -41,6 +41,10 @@ type Engine struct {
 	// borrowed has the names that images have while they are pushed.
 	borrowed sync.Map
 
+	// runs has the names of the containers of Run, from before they are made
+	// until they are removed.
+	runs sync.Map
+
 	// host is what Docker says of the machine, once it was asked for.
 	host atomic.Pointer[system.Info]
 

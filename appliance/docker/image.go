@@ -77,13 +77,19 @@ func (e *Engine) Images(ctx context.Context, app appliance.AppName) ([]appliance
 
 // Prune removes the app's images but for those in keep and those in use.
 func (e *Engine) Prune(ctx context.Context, app appliance.AppName, keep ...appliance.Image) error {
+	_, err := e.prune(ctx, app, keep)
+	return err
+}
+
+// prune is Prune, and returns how many images it has removed.
+func (e *Engine) prune(ctx context.Context, app appliance.AppName, keep []appliance.Image) (int, error) {
 	if app != "" { // what is the appliance's own is not pinned
 		pins, err := e.pins(ctx, app)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if err := e.unpin(ctx, pins, keep); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	needed := map[string]bool{} // by id
@@ -93,13 +99,13 @@ func (e *Engine) Prune(ctx context.Context, app appliance.AppName, keep ...appli
 			continue
 		}
 		if err != nil {
-			return explain("image "+string(name), err)
+			return 0, explain("image "+string(name), err)
 		}
 		needed[i.ID] = true
 	}
 	containers, err := e.api(ctx).ContainerList(ctx, container.ListOptions{All: true})
 	if err != nil {
-		return explain("list containers", err)
+		return 0, explain("list containers", err)
 	}
 	for _, c := range containers { // with the pins of what is kept
 		needed[c.ImageID] = true
@@ -109,11 +115,12 @@ func (e *Engine) Prune(ctx context.Context, app appliance.AppName, keep ...appli
 	})
 }
 
-// removeImages removes those of app's images that which says.
-func (e *Engine) removeImages(ctx context.Context, app appliance.AppName, which func(image.Summary) bool) error {
+// removeImages removes those of app's images that which says, and returns how
+// many there were.
+func (e *Engine) removeImages(ctx context.Context, app appliance.AppName, which func(image.Summary) bool) (removed int, err error) {
 	images, err := e.api(ctx).ImageList(ctx, image.ListOptions{Filters: e.find(kindImage, app)})
 	if err != nil {
-		return explain("list images", err)
+		return 0, explain("list images", err)
 	}
 	var errs []error
 	for _, i := range images {
@@ -125,14 +132,17 @@ func (e *Engine) removeImages(ctx context.Context, app appliance.AppName, which 
 			names = []string{i.ID}
 		}
 		for _, name := range names {
-			_, err := e.api(ctx).ImageRemove(ctx, name, image.RemoveOptions{PruneChildren: true})
+			gone, err := e.api(ctx).ImageRemove(ctx, name, image.RemoveOptions{PruneChildren: true})
+			if slices.ContainsFunc(gone, func(r image.DeleteResponse) bool { return r.Deleted == i.ID }) {
+				removed++
+			}
 			// Gone already, or taken into use since we looked.
 			if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
 				errs = append(errs, explain("remove image "+name, err))
 			}
 		}
 	}
-	return errors.Join(errs...)
+	return removed, errors.Join(errs...)
 }
 
 // A response is one of the messages in which Docker tells of long work.

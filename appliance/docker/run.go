@@ -24,11 +24,9 @@ const oomWait = 300 * time.Millisecond
 
 // Run runs one process to its end.
 func (e *Engine) Run(ctx context.Context, spec appliance.RunSpec) (result appliance.RunResult, err error) {
-	id, begun := spec.Prepared, spec.Prepared != "" && e.waits(ctx, spec.Prepared)
-	if !begun {
-		if id, err = e.createRun(ctx, kindRun, spec); err != nil {
-			return appliance.RunResult{}, err
-		}
+	id, known, begun, err := e.makeRun(ctx, spec)
+	if err != nil {
+		return appliance.RunResult{}, err
 	}
 	outer := ctx
 	defer func() {
@@ -38,6 +36,7 @@ func (e *Engine) Run(ctx context.Context, spec appliance.RunSpec) (result applia
 		if err == nil && spec.Commit != nil {
 			// Its image is made: nobody has to wait for Docker to unmount it.
 			e.tidying.Go(func() {
+				defer e.runs.Delete(known)
 				if err := e.tidy(outer, id); err != nil {
 					e.Log.WarnContext(outer, "remove what has run", "err", err)
 				}
@@ -45,6 +44,7 @@ func (e *Engine) Run(ctx context.Context, spec appliance.RunSpec) (result applia
 			return
 		}
 		err = errors.Join(err, e.tidy(outer, id))
+		e.runs.Delete(known)
 	}()
 
 	ctx, stop, err := e.fenceRun(ctx, id, spec.Fence)
@@ -151,7 +151,7 @@ func (e *Engine) createRun(ctx context.Context, kind string, spec appliance.RunS
 	if spec.Command != nil {
 		config.Entrypoint = []string{""}
 	}
-	name := cmp.Or(spec.Name, "run."+strings.ToLower(rand.Text()[:8]))
+	name := cmp.Or(spec.Name, anyName())
 	config.Labels[labelOneOff] = name
 	id, err := e.create(ctx, e.networkName(spec.App)+"."+name, config, host)
 	if err == nil {
@@ -164,6 +164,27 @@ func (e *Engine) createRun(ctx context.Context, kind string, spec appliance.RunS
 	}
 	return id, explain("run", err)
 }
+
+// makeRun returns the container of a run, its name, and whether it has begun. The
+// name is among e.runs, and the caller's to take out.
+func (e *Engine) makeRun(ctx context.Context, spec appliance.RunSpec) (id, name string, begun bool, err error) {
+	if spec.Prepared != "" {
+		if name, begun = e.waits(ctx, spec.Prepared); begun {
+			e.runs.Store(name, true)
+			return spec.Prepared, name, true, nil
+		}
+	}
+	spec.Name = cmp.Or(spec.Name, anyName())
+	name = e.networkName(spec.App) + "." + spec.Name
+	e.runs.Store(name, true)
+	if id, err = e.createRun(ctx, kindRun, spec); err != nil {
+		e.runs.Delete(name)
+	}
+	return id, name, false, err
+}
+
+// anyName is a name for a run that nobody gives one.
+func anyName() string { return "run." + strings.ToLower(rand.Text()[:8]) }
 
 // runToEnd starts a container that has been made, unless it has begun already,
 // connects it to spec's streams, and returns its exit status.

@@ -133,6 +133,22 @@ func (f *Fake) Prune(ctx context.Context, app appliance.AppName, keep ...applian
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.prune(app, keep)
+	return nil
+}
+
+// Clear is Prune: of a run that has ended nothing is left here.
+func (f *Fake) Clear(ctx context.Context, app appliance.AppName, keep ...appliance.Image) (appliance.Freed, error) {
+	if err := f.call("Clear", string(app)); err != nil {
+		return appliance.Freed{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.prune(app, keep), nil
+}
+
+// prune does it; the caller holds mu.
+func (f *Fake) prune(app appliance.AppName, keep []appliance.Image) (freed appliance.Freed) {
 	needed := map[*fakeImage]bool{}
 	for _, name := range keep {
 		if i, err := f.image(name); err == nil {
@@ -143,8 +159,47 @@ func (f *Fake) Prune(ctx context.Context, app appliance.AppName, keep ...applian
 		needed[p.image] = true
 	}
 	maps.DeleteFunc(f.pins[app], func(_ appliance.Image, i *fakeImage) bool { return !needed[i] })
-	maps.DeleteFunc(f.images, func(_ appliance.Image, i *fakeImage) bool { return i.app == app && !needed[i] })
-	return nil
+	gone := map[*fakeImage]bool{}
+	maps.DeleteFunc(f.images, func(_ appliance.Image, i *fakeImage) bool {
+		if i.app != app || needed[i] {
+			return false
+		}
+		if !gone[i] {
+			gone[i] = true
+			freed.Images++
+			freed.Bytes += i.info.Size
+		}
+		return true
+	})
+	return freed
+}
+
+// RemoveVolumes removes volumes of app.
+func (f *Fake) RemoveVolumes(ctx context.Context, app appliance.AppName, volumes ...string) (removed []string, err error) {
+	if err := f.call("RemoveVolumes", string(app)); err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, volume := range volumes {
+		name := string(app) + "/" + volume
+		switch {
+		case f.volumes[name] == nil:
+		case f.mounted(app, volume):
+			err = errors.Join(err, fmt.Errorf("volume %s of %s: %w", volume, app, appliance.ErrBusy))
+		default:
+			delete(f.volumes, name)
+			removed = append(removed, volume)
+		}
+	}
+	return removed, err
+}
+
+// mounted tells whether a process has a volume; the caller holds mu.
+func (f *Fake) mounted(app appliance.AppName, volume string) bool {
+	return slices.ContainsFunc(f.processes, func(p *fakeProcess) bool {
+		return p.App == app && slices.ContainsFunc(p.spec.Mounts, func(m appliance.Mount) bool { return m.Volume == volume })
+	})
 }
 
 // A container is the file system that a process sees.

@@ -86,6 +86,61 @@ var imagePromises = []promise{
 		}
 	}},
 
+	{"Clear tells what it has removed", func(w *world) {
+		for _, name := range []string{"kept", "old", "older"} {
+			w.commit(name)
+		}
+
+		freed, err := w.e.Clear(w.Context(), w.app, w.tag("kept"))
+		again, againErr := w.e.Clear(w.Context(), w.app, w.tag("kept"))
+
+		if err != nil || freed.Images != 2 || freed.Containers != 0 || freed.Bytes < 0 {
+			w.Errorf("Clear = %+v, %v, want two images", freed, err)
+		}
+		if againErr != nil || again.Images != 0 || again.Containers != 0 {
+			w.Errorf("Clear again = %+v, %v, want nothing", again, againErr)
+		}
+		if left, err := w.e.Images(w.Context(), w.app); err != nil || !slices.Equal(left, []appliance.Image{w.tag("kept")}) {
+			w.Errorf("images = %q, %v, want what is kept", left, err)
+		}
+	}},
+
+	{"RemoveVolumes removes what nothing has, of one app", func(w *world) {
+		other := Name("contract")
+		w.Cleanup(func() { w.destroy(other) })
+		for _, volume := range []string{"one", "two", "used"} {
+			w.run(appliance.RunSpec{Mounts: []appliance.Mount{{Volume: volume, Path: "/data"}}}, "write", "/data/kept", "still here")
+		}
+		theirs := func(args ...string) int {
+			spec := appliance.RunSpec{App: other, Image: w.image, Command: append([]string{Program}, args...), Mounts: []appliance.Mount{{Volume: "one", Path: "/data"}}}
+			r, err := w.e.Run(w.Context(), spec)
+			if err != nil {
+				w.Fatal(err)
+			}
+			return r.Status
+		}
+		theirs("write", "/data/kept", "still here")
+		p := w.start(appliance.ProcessSpec{Command: []string{Program, "deaf"}, Mounts: []appliance.Mount{{Volume: "used", Path: "/data"}}})[0]
+
+		removed, err := w.e.RemoveVolumes(w.Context(), w.app, "one", "two", "three")
+		_, usedErr := w.e.RemoveVolumes(w.Context(), w.app, "used")
+
+		if want := []string{"one", "two"}; err != nil || !slices.Equal(removed, want) {
+			w.Errorf("removed = %q, %v, want %q", removed, err, want)
+		}
+		if !errors.Is(usedErr, appliance.ErrBusy) || !w.process(p.ID).Running {
+			w.Errorf("of one that is used: %v, want ErrBusy", usedErr)
+		}
+		for volume, want := range map[string]bool{"one": false, "two": false, "used": true} {
+			if result, _ := w.run(appliance.RunSpec{Mounts: []appliance.Mount{{Volume: volume, Path: "/data"}}}, "read", "/data/kept"); (result.Status == 0) != want {
+				w.Errorf("%s holds what it held: %v, want %v", volume, !want, want)
+			}
+		}
+		if theirs("read", "/data/kept") != 0 {
+			w.Error("the other app's volume is gone")
+		}
+	}},
+
 	{"Destroy removes all of an app and nothing else", func(w *world) {
 		other := w.start(appliance.ProcessSpec{App: Name("contract")})[0]
 		w.Cleanup(func() { w.destroy(other.App) })

@@ -71,9 +71,16 @@ func (r *run) build(ctx context.Context, source *Source) (made built, err error)
 		if err != nil {
 			return err
 		}
+		fresh, err := r.beginFresh(ctx)
+		if err != nil {
+			return err
+		}
 		previous, err := r.liveImage(ctx)
 		if err != nil {
 			return err
+		}
+		if fresh {
+			previous = ""
 		}
 		dependencies := builder.DependenciesSum(root.FS())
 		kept, err := r.keptLayer(ctx, stack, dependencies)
@@ -95,7 +102,7 @@ func (r *run) build(ctx context.Context, source *Source) (made built, err error)
 		prepared, limits.Fence = r.prepared.take(stack, kept, limits.Fence)
 		result, err := b.Build(ctx, r.Engine, builder.Request{
 			App: r.app, Tag: r.tag(source.Commit), Source: dir, Commit: source.Commit, Previous: previous,
-			Env: env, Stack: stack, Kept: kept, Prepared: prepared, Settings: settings, AppJSON: appJSON, Fence: limits.Fence, Logins: logins, SharedLogins: shared, Out: r.progress, Step: r.progress.Step,
+			Env: env, Stack: stack, Kept: kept, Fresh: fresh, Prepared: prepared, Settings: settings, AppJSON: appJSON, Fence: limits.Fence, Logins: logins, SharedLogins: shared, Out: r.progress, Step: r.progress.Step,
 		})
 		if err != nil {
 			return limits.raise(ctx, err)
@@ -105,6 +112,11 @@ func (r *run) build(ctx context.Context, source *Source) (made built, err error)
 		made = built{Result: result, builder: b.Name(), appJSON: appJSON}
 		if result.Keeps != "" {
 			made.layer = &layer{Stack: result.Stack, Dependencies: dependencies, keeps: result.Keeps, fence: limits.Fence}
+		}
+		if fresh {
+			if err := r.Store.SetApp(ctx, r.app, freshSetting, ""); err != nil {
+				return err
+			}
 		}
 		return r.setDefaults(ctx, result.Config, result.Secrets)
 	})

@@ -241,6 +241,22 @@ func (e *handling) Prune(ctx context.Context, app appliance.AppName, keep ...app
 	return e.engine.Prune(ctx, handle, keep...)
 }
 
+func (e *handling) Clear(ctx context.Context, app appliance.AppName, keep ...appliance.Image) (appliance.Freed, error) {
+	handle, err := e.handle(ctx, app)
+	if err != nil {
+		return appliance.Freed{}, err
+	}
+	return e.engine.Clear(ctx, handle, keep...)
+}
+
+func (e *handling) RemoveVolumes(ctx context.Context, app appliance.AppName, volumes ...string) ([]string, error) {
+	handle, err := e.handle(ctx, app)
+	if err != nil {
+		return nil, err
+	}
+	return e.engine.RemoveVolumes(ctx, handle, volumes...)
+}
+
 func (e *handling) CreateNetwork(ctx context.Context, name string) error {
 	return e.engine.CreateNetwork(ctx, name)
 }

@@ -71,9 +71,9 @@ func (r *run) dropLayer(ctx context.Context) error {
 	if err := r.Store.SetApp(ctx, r.app, layerSetting, ""); err != nil {
 		return err
 	}
-	kept, err := r.Kept(ctx, r.app)
+	keep, err := r.needed(ctx)
 	if err != nil {
 		return err
 	}
-	return r.Engine.Prune(ctx, r.app, images(kept)...)
+	return r.Engine.Prune(ctx, r.app, keep...)
 }

@@ -78,6 +78,9 @@ func (p *Pipeline) expected(ctx context.Context, name appliance.AppName) (as bui
 	if err != nil || live.Stack == "" || p.unlocked(ctx, name) != nil {
 		return as, err
 	}
+	if fresh, err := p.Store.AppSetting(ctx, name, freshSetting); err != nil || fresh != "" {
+		return as, err // what is prepared would hold on to what is to go
+	}
 	l, err := Kept[layer](ctx, p, name, layerSetting)
 	if err != nil {
 		return as, err

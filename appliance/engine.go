@@ -22,6 +22,9 @@ type Engine interface {
 	// Import makes an image named tag of a root file system, a tar stream.
 	Import(ctx context.Context, tag Image, rootfs io.Reader) error
 
+	// Load makes an image of app of its configuration and its layers.
+	Load(ctx context.Context, spec LoadSpec) error
+
 	// Inspect tells what an image is, or ErrNotFound.
 	Inspect(ctx context.Context, image Image) (ImageInfo, error)
 
@@ -207,6 +210,20 @@ type BuildSpec struct {
 	Fresh      bool              // use nothing of the cache
 	Fence      Fence
 	Out        io.Writer
+}
+
+// A LoadSpec says what an image is made of.
+type LoadSpec struct {
+	App    AppName
+	Tag    Image  // what to name the image
+	Config []byte // as the OCI and Docker have it, JSON; of its labels those remain that are not an engine's
+	Layers []LayerFile
+}
+
+// A LayerFile is a layer of an image, a tar.
+type LayerFile struct {
+	Size int64
+	Open func() (io.ReadCloser, error)
 }
 
 // A RunSpec says what to run to its end.

@@ -31,6 +31,7 @@ func Git(p *pipeline.Pipeline) []Command {
 		{Name: "git:from-image", Args: "<app> <docker-image> [<git-username> <git-email>]", Short: "deploy an image", For: Deployer, Run: g.fromImage, Flags: buildDir},
 		{Name: "git:generate-deploy-key", Args: "[<app>]", Short: "make a key that other git hosts can know an app, or the machine, by", For: Manager, Run: g.generateKey},
 		{Name: "git:initialize", Args: "<app>", Short: "make the repository of an app, if it was lost", For: Deployer, Run: g.initialize},
+		{Name: "git:load-image", Args: "<app> [<docker-image>] [<git-username> <git-email>]", Short: "deploy an image out of what docker save writes, from stdin", For: Deployer, Run: g.loadImage, Flags: loadFlags},
 		{Name: "git:public-key", Args: "[<app>]", Short: "print the deploy key", For: Viewer, Reads: true, Run: g.publicKey},
 		{Name: "git:report", Args: "<app>", Short: "show an app's repository and its settings", For: Viewer, Reads: true, Run: g.report, Flags: listing},
 		{Name: "git:set", Args: "<app> <property> [<value>]", Short: "set deploy-branch, keep-git-dir, … (see git:report); no value takes it back", For: Deployer, Global: true, Run: g.set},
@@ -45,6 +46,11 @@ func archiveType(fs *pflag.FlagSet) {
 }
 
 func buildDir(fs *pflag.FlagSet) { fs.String("build-dir", "", "not supported") }
+
+func loadFlags(fs *pflag.FlagSet) {
+	buildDir(fs)
+	fs.Bool("force", false, "deploy it also if it is deployed already")
+}
 
 func syncFlags(fs *pflag.FlagSet) {
 	fs.Bool("build", false, "deploy it")
@@ -79,9 +85,8 @@ func (g repository) fromArchive(ctx context.Context, c *Call) error {
 }
 
 func (g repository) fromImage(ctx context.Context, c *Call) error {
-	if dir, _ := c.Flags.GetString("build-dir"); dir != "" {
-		return appliance.WithHint(errors.New("--build-dir names a directory of the machine, which nobody who deploys may read"),
-			fmt.Sprintf("put a Dockerfile beside the files and send both: tar c . | ssh berth@host git:from-archive %s --", c.App))
+	if err := noBuildDir(c); err != nil {
+		return err
 	}
 	image, err := appliance.ParseImage(c.Args[1])
 	if err != nil {
@@ -92,6 +97,38 @@ func (g repository) fromImage(ctx context.Context, c *Call) error {
 		return err
 	}
 	return g.FromImage(ctx, c.App, image, by, c.Stdout)
+}
+
+// noBuildDir refuses what reads a directory of the machine.
+func noBuildDir(c *Call) error {
+	if dir, _ := c.Flags.GetString("build-dir"); dir != "" {
+		return appliance.WithHint(errors.New("--build-dir names a directory of the machine, which nobody who deploys may read"),
+			fmt.Sprintf("put a Dockerfile beside the files and send both: tar c . | ssh berth@host git:from-archive %s --", c.App))
+	}
+	return nil
+}
+
+func (g repository) loadImage(ctx context.Context, c *Call) (err error) {
+	if err := noBuildDir(c); err != nil {
+		return err
+	}
+	if c.Terminal != nil {
+		return appliance.WithHint(fmt.Errorf("%w: git:load-image: the image comes on stdin, and that is a terminal", ErrUsage),
+			fmt.Sprintf("docker save %s:1 | ssh berth@host git:load-image %s", c.App, c.App))
+	}
+	saved := pipeline.SavedImage{Content: c.Stdin, Force: c.Bool("force")}
+	rest := c.Args[1:]
+	if len(rest) > 0 {
+		if saved.Name, err = appliance.ParseImage(rest[0]); err != nil {
+			return err
+		}
+		rest = rest[1:]
+	}
+	by, err := author(c, rest)
+	if err != nil {
+		return err
+	}
+	return g.LoadImage(ctx, c.App, saved, by, c.Stdout)
 }
 
 // author returns who a commit is by: who is named, or else who asks.

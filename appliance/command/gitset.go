@@ -22,6 +22,8 @@ var gitProperties = []gitProperty{
 	{name: pipeline.ArchiveMaxFilesSetting, admin: true, parse: parseCount},
 	{name: pipeline.ArchiveMaxSizeSetting, admin: true, parse: parseCount},
 	{name: pipeline.DeployBranchSetting, parse: ParseBranch},
+	{name: pipeline.ImageMaxFilesSetting, admin: true, parse: parseCount},
+	{name: pipeline.ImageMaxSizeSetting, admin: true, parse: parseCount},
 	{name: pipeline.KeepGitDirSetting, parse: parseTrueFalse},
 	{name: pipeline.PushMaxFilesSetting, admin: true, parse: parseCount},
 	{name: pipeline.PushMaxSizeSetting, admin: true, parse: parseCount},

@@ -3,6 +3,7 @@ package enginetest
 import (
 	"archive/tar"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -93,6 +94,40 @@ func (f *Fake) Import(ctx context.Context, tag appliance.Image, rootfs io.Reader
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.name(tag, &fakeImage{files: c.own})
+	return nil
+}
+
+// Load makes an image of app of its configuration and its layers.
+func (f *Fake) Load(ctx context.Context, spec appliance.LoadSpec) error {
+	if err := f.call("Load", string(spec.App)); err != nil {
+		return err
+	}
+	var image struct {
+		Config struct {
+			Cmd, Entrypoint, Env []string
+			Labels               map[string]string
+		}
+	}
+	if err := json.Unmarshal(spec.Config, &image); err != nil {
+		return fmt.Errorf("load %s: %w: %w", spec.Tag, appliance.ErrInvalid, err)
+	}
+	c := &container{own: files{}}
+	for _, layer := range spec.Layers {
+		content, err := layer.Open()
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(c.unpack(content, "/"), content.Close()); err != nil {
+			return fmt.Errorf("load %s: %w", spec.Tag, err)
+		}
+	}
+	config := image.Config
+	maps.DeleteFunc(config.Labels, func(name, _ string) bool { return strings.HasPrefix(name, "berth.") })
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.name(spec.Tag, &fakeImage{
+		info: appliance.ImageInfo{Cmd: config.Cmd, Entrypoint: config.Entrypoint, Labels: config.Labels}, app: spec.App, env: config.Env, files: c.own,
+	})
 	return nil
 }
 

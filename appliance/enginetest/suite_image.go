@@ -1,7 +1,12 @@
 package enginetest
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"errors"
+	"fmt"
+	"io"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -26,6 +31,54 @@ var imagePromises = []promise{
 
 		if err != nil || info.ID == "" || info.Size == 0 {
 			w.Errorf("Inspect = %+v, %v, want an image", info, err)
+		}
+	}},
+
+	{"Load makes an image of the app, whatever its labels say", func(w *world) {
+		layer, err := io.ReadAll(archive(w, "etc/motd", "welcome"))
+		if err != nil {
+			w.Fatal(err)
+		}
+		config := fmt.Sprintf(`{"architecture": %q, "os": "linux", "rootfs": {"type": "layers", "diff_ids": ["sha256:%x"]},
+			"config": {"Cmd": ["/app"], "Env": ["A=b"], "Labels": {"mine": "yes", "berth.app": "other"}, "labels": {"berth.app": "other", "berth.kind": "process"}}}`,
+			runtime.GOARCH, sha256.Sum256(layer))
+		spec := appliance.LoadSpec{App: w.app, Tag: w.tag("loaded"), Config: []byte(config), Layers: []appliance.LayerFile{{
+			Size: int64(len(layer)), Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(layer)), nil },
+		}}}
+
+		if err := w.e.Load(w.Context(), spec); err != nil {
+			w.Fatal(err)
+		}
+
+		info, err := w.e.Inspect(w.Context(), w.tag("loaded"))
+		if err != nil || !slices.Equal(info.Cmd, []string{"/app"}) || !slices.Contains(info.Env, "A=b") || info.Labels["mine"] != "yes" || info.Labels["berth.app"] == "other" {
+			w.Errorf("Inspect = %+v, %v", info, err)
+		}
+		if mine, err := w.e.Images(w.Context(), w.app); err != nil || !slices.Equal(mine, []appliance.Image{w.tag("loaded")}) {
+			w.Errorf("images = %q, %v, want it", mine, err)
+		}
+		if err := w.e.Prune(w.Context(), w.app); err != nil {
+			w.Fatal(err)
+		}
+		if _, err := w.e.Inspect(w.Context(), w.tag("loaded")); !errors.Is(err, appliance.ErrNotFound) {
+			w.Errorf("after Prune: %v, want ErrNotFound", err)
+		}
+	}},
+
+	{"Load of a layer that cannot be read makes nothing", func(w *world) {
+		config := `{"architecture": "` + runtime.GOARCH + `", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": ["sha256:` + strings.Repeat("0", 64) + `"]}}`
+		broken := errors.New("the disk is broken")
+		spec := appliance.LoadSpec{App: w.app, Tag: w.tag("loaded"), Config: []byte(config), Layers: []appliance.LayerFile{{
+			Size: 1024, Open: func() (io.ReadCloser, error) { return nil, broken },
+		}}}
+
+		err := w.e.Load(w.Context(), spec)
+
+		if err == nil || !strings.Contains(err.Error(), broken.Error()) {
+			w.Errorf("error = %v, want %v", err, broken)
+		}
+		if mine, err := w.e.Images(w.Context(), w.app); err != nil || len(mine) != 0 {
+			w.Errorf("images = %q, %v, want none", mine, err)
 		}
 	}},
 

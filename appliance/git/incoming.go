@@ -189,11 +189,20 @@ func (in *Incoming) Commit(ctx context.Context, parent, message string, by Autho
 		}
 		args = append(args, "-p", parent)
 	}
+	return in.commitTree(ctx, by, append(args, tree))
+}
+
+// CommitAgain makes a commit that changes nothing, upon parent.
+func (in *Incoming) CommitAgain(ctx context.Context, parent, message string, by Author) (string, error) {
+	return in.commitTree(ctx, by, []string{"commit-tree", "-m", message, "-p", parent, parent + "^{tree}"})
+}
+
+func (in *Incoming) commitTree(ctx context.Context, by Author, args []string) (string, error) {
 	env := []string{
 		"GIT_AUTHOR_NAME=" + by.Name, "GIT_AUTHOR_EMAIL=" + by.Email,
 		"GIT_COMMITTER_NAME=" + by.Name, "GIT_COMMITTER_EMAIL=" + by.Email,
 	}
-	commit, err := in.git(ctx, env, append(args, tree)...)
+	commit, err := in.git(ctx, env, args...)
 	if err != nil {
 		return "", err
 	}

@@ -2,10 +2,13 @@ package git
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/berthhq/berth/appliance"
@@ -67,4 +70,25 @@ func (r Repos) Has(ctx context.Context, app appliance.AppName, commit string) (b
 		return false, ctx.Err()
 	}
 	return err == nil, err
+}
+
+// File returns a file of a commit of the app's repository, which is no larger
+// than limit; or ErrNotFound, also for one that is larger.
+func (r Repos) File(ctx context.Context, app appliance.AppName, commit, name string, limit int64) ([]byte, error) {
+	missing := fmt.Errorf("%s of %.7s %w", name, commit, appliance.ErrNotFound)
+	if !commitID.MatchString(commit) {
+		return nil, missing
+	}
+	what := commit + ":" + name
+	size, err := r.output(ctx, r.Path(app), nil, "cat-file", "-s", what)
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.Exited() {
+		return nil, cmp.Or(ctx.Err(), missing)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if n, err := strconv.ParseInt(strings.TrimSpace(string(size)), 10, 64); err != nil || n > limit {
+		return nil, missing
+	}
+	return r.output(ctx, r.Path(app), nil, "cat-file", "blob", what)
 }

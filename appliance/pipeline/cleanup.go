@@ -26,7 +26,11 @@ func (r *run) needed(ctx context.Context) ([]appliance.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	keep := images(releases)
+	loaded, err := r.loaded(ctx, r.app, releases)
+	if err != nil {
+		return nil, err
+	}
+	keep := append(images(releases), loaded...)
 	kept, err := Kept[layer](ctx, r.Pipeline, r.app, layerSetting)
 	if err != nil {
 		return nil, err

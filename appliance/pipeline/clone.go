@@ -46,7 +46,7 @@ func (p *Pipeline) copyApp(ctx context.Context, from, to appliance.AppName) erro
 	if err := p.Store.Scale(ctx, to, formation); err != nil {
 		return err
 	}
-	if err := p.Store.CopySettings(ctx, from, to, LockSetting, layerSetting); err != nil {
+	if err := p.Store.CopySettings(ctx, from, to, LockSetting, layerSetting, loadedSetting); err != nil {
 		return err
 	}
 	release, err := p.use(ctx, from, nil)

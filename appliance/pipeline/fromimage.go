@@ -19,10 +19,15 @@ func (p *Pipeline) FromImage(ctx context.Context, app appliance.AppName, image a
 	}
 	return p.deliver(ctx, app, "git:from-image "+string(image), out, func(d *delivery, in *git.Incoming) error {
 		progress.New(out).Step("Generating build context")
-		return d.commit(ctx, in, by, func(t *git.Tree) error {
-			content := "FROM " + string(image) + "\n"
-			return t.File("Dockerfile", false, int64(len(content)), strings.NewReader(content))
-		})
+		return d.commitImage(ctx, in, image, by)
+	})
+}
+
+// commitImage deploys a commit that is made of an image.
+func (d *delivery) commitImage(ctx context.Context, in *git.Incoming, image appliance.Image, by git.Author) error {
+	return d.commit(ctx, in, by, func(t *git.Tree) error {
+		content := "FROM " + string(image) + "\n"
+		return t.File("Dockerfile", false, int64(len(content)), strings.NewReader(content))
 	})
 }
 

@@ -81,6 +81,13 @@ func (e *handling) Import(ctx context.Context, tag appliance.Image, rootfs io.Re
 	return e.engine.Import(ctx, tag, rootfs)
 }
 
+func (e *handling) Load(ctx context.Context, spec appliance.LoadSpec) (err error) {
+	if spec.App, err = e.handle(ctx, spec.App); err != nil {
+		return err
+	}
+	return e.engine.Load(ctx, spec)
+}
+
 func (e *handling) Inspect(ctx context.Context, image appliance.Image) (appliance.ImageInfo, error) {
 	return e.engine.Inspect(ctx, image)
 }

@@ -164,7 +164,11 @@ func (p *Pipeline) pin(ctx context.Context, app appliance.AppName) error {
 	if err != nil {
 		return err
 	}
+	loaded, err := p.loaded(ctx, app, kept)
+	if err != nil {
+		return err
+	}
 	p.pinning.Lock() // one at a time: at the start it is for every app
 	defer p.pinning.Unlock()
-	return p.Engine.Pin(ctx, app, images(kept)...)
+	return p.Engine.Pin(ctx, app, append(images(kept), loaded...)...)
 }

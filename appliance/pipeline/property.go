@@ -53,6 +53,8 @@ var propertyDefaults = map[string]string{
 	RevEnvVarSetting:       "GIT_REV",
 	ArchiveMaxSizeSetting:  strconv.Itoa(1 << 30),
 	ArchiveMaxFilesSetting: "10000",
+	ImageMaxSizeSetting:    strconv.Itoa(10 << 30),
+	ImageMaxFilesSetting:   "1000000",
 	PushMaxSizeSetting:     strconv.Itoa(1 << 30),
 	PushMaxFilesSetting:    "200000",
 	KeepReleasesSetting:    "10",

@@ -25,6 +25,7 @@ type delivery struct {
 
 	branch string // the app's, that will move; "" if it has none yet
 	head   string // where that is; "" if there is nothing
+	force  bool   // deploy it also if it is what the branch has
 }
 
 // deliver lets bring work on what comes in for app, one at a time: each may
@@ -129,6 +130,11 @@ func (d *delivery) commit(ctx context.Context, in *git.Incoming, by git.Author, 
 	commit, err := in.Commit(ctx, d.head, d.source, by)
 	if err != nil {
 		return err
+	}
+	if commit == "" && d.force {
+		if commit, err = in.CommitAgain(ctx, d.head, d.source, by); err != nil {
+			return err
+		}
 	}
 	if commit == "" {
 		to.Warn("No changes detected, skipping git commit")

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,6 +45,29 @@ type state struct {
 	changed    chan struct{}        // closed and replaced whenever a process changes
 	recordings map[int]*recording
 	attached   map[string]*attached
+	holding    []appliance.Image // loaded for a deploy that has not ended
+}
+
+// hold has an image be needed until what it returns is called, or release.
+func (s *state) hold(image appliance.Image) (done func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.holding = append(s.holding, image)
+	return s.release
+}
+
+// release lets go of what is held: one at a time comes in.
+func (s *state) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.holding = nil
+}
+
+// held returns what is held.
+func (s *state) held() []appliance.Image {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.holding)
 }
 
 func (p *Pipeline) state(app appliance.AppName) *state {

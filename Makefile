@@ -44,7 +44,7 @@ bench-build:
 bench-commands:
 	$(GO) test -run '^$$' -bench Commands -benchtime 1x -timeout 20m ./cmd/berth
 
-# What becomes of floods of lines that apps print: see docs/logs.md.
+# What becomes of floods of lines that apps print; see docs/performance.md.
 bench-logs:
 	$(GO) test -run '^$$' -bench Logs -benchtime 1x -timeout 20m ./cmd/berth
 

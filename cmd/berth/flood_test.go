@@ -271,8 +271,8 @@ func TestAFloodOfLinesHarmsNobody(t *testing.T) {
 	}
 }
 
-// BenchmarkLogs is "make bench-logs". It prints a table, which docs/logs.md
-// explains: what becomes of floods of lines, and of what is beside them.
+// BenchmarkLogs is "make bench-logs". It prints a table, which
+// docs/performance.md explains: what becomes of floods of lines, and of what is beside them.
 func BenchmarkLogs(b *testing.B) {
 	seconds := number("BERTH_BENCH_N", 20)
 	m := prepared(b, "")

@@ -76,9 +76,6 @@ func takeMark(marks map[string]string, name string) string {
 	return ""
 }
 
-// coming are commands of Dokku's that the table has before this set has them.
-var coming = []string{"cleanup", "git:load-image", "maintenance:custom-page-export", "repo:gc", "repo:purge-cache", "shell"}
-
 // Dokku's commands, as its own help and sources have them, with their flags.
 func TestTableOfDokkusCommandsIsTrue(t *testing.T) {
 	w := newWorld(t)
@@ -100,7 +97,7 @@ func TestTableOfDokkusCommandsIsTrue(t *testing.T) {
 				t.Errorf("%s is marked instead, and is there", name)
 			}
 			w.wantInstead(name)
-		case !there && !slices.Contains(coming, name):
+		case !there:
 			t.Errorf("%s is marked %s, and is not there", name, mark)
 		}
 		for _, flag := range flags {

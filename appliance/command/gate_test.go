@@ -283,7 +283,7 @@ var textOnly = map[string]string{
 	"apps:exists": "nothing", "network:exists": "a line", "network:rebuild": "nothing is done", "apps:locked": "a line", "git:auth-status": "nothing",
 	"url": "an address", "maintenance:custom-page-export": "a page", "version": "a version", "config:get": "a value", "git:public-key": "a key", "certs:root": "PEM", "certs:show": "PEM",
 	"builds:output": "what a build printed", "logs:failed": "what a process printed", "config:bundle": "a file of the environment", "router:metrics": "Prometheus's own form", "help": "a page", "completion": "a script", "complete": "words",
-	"events:on": "nothing is done", "network:rebuildall": "nothing is done", "nginx:validate-config": "lines",
+	"events:on": "nothing is done", "shell": "what its commands print", "network:rebuildall": "nothing is done", "nginx:validate-config": "lines",
 	"proxy:build-config": "nothing is done", "proxy:clear-config": "nothing is done",
 }
 

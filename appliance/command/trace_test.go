@@ -66,8 +66,8 @@ func TestTraceTellsEveryStep(t *testing.T) {
 	// A daemon that starts asks what was said last.
 	w.Level.Set(slog.LevelInfo)
 	w.must(w.ApplyTrace(t.Context()))
-	if w.Level.Level() != slog.LevelDebug || !strings.Contains(w.ok("trace:report", "--format", "json"), `{"trace-enabled":"true"}`) {
-		t.Errorf("after a restart the level is %s", w.Level)
+	if w.Level.Level() != slog.LevelDebug || !strings.Contains(w.ok("trace:report", "--format", "json"), `"trace-enabled":"true"}`) {
+		t.Errorf("after a restart the level is %s, and the report %s", w.Level, w.ok("trace:report", "--format", "json"))
 	}
 	if out := w.ok("trace:off"); out != "-----> Disabling trace mode\n" {
 		t.Errorf("trace:off = %q", out)

@@ -240,6 +240,9 @@ func (s *stream) end() error {
 
 // take takes a line.
 func (s *stream) take(at, text []byte) error {
+	if !s.old && s.repeats(at) {
+		s.from, s.old = s.last, true
+	}
 	if s.old {
 		switch c := bytes.Compare(at, []byte(s.from.At)); {
 		case c < 0:
@@ -261,6 +264,13 @@ func (s *stream) take(at, text []byte) error {
 		s.last = mark{string(at), 1}
 	}
 	return nil
+}
+
+// repeats tells whether a line that was printed at a time comes again: Docker may
+// begin anew with a file that it has just led a follower through. When it is the
+// clock that was set back, what has been taken is yet to come, by that clock.
+func (s *stream) repeats(at []byte) bool {
+	return string(at) < s.last.At && time.Now().UTC().Format(timeForm) > s.last.At
 }
 
 // What a process may print in a second: lines, and bytes of them. It is more

@@ -115,3 +115,44 @@ func TestLinesThatFollowingDoesNotTellOfAreRead(t *testing.T) {
 		t.Errorf("%d lines, want each once", len(got))
 	}
 }
+
+// A repeating is an engine that leads who follows through lines again, as Docker
+// may in a flood.
+type repeating struct {
+	*enginetest.Fake
+	began time.Time // of the lines: before now, or after it if the clock was set back since
+}
+
+func (r *repeating) Logs(ctx context.Context, id string, opts appliance.LogOptions, w io.Writer) error {
+	for _, line := range []struct {
+		after time.Duration
+		text  string
+	}{{1, "one"}, {2, "two"}, {2, "too"}, {1, "one"}, {2, "two"}, {2, "too"}, {3, "three"}} {
+		at := r.began.Add(line.after * time.Millisecond)
+		if _, err := fmt.Fprintf(w, "%s %s\n", at.UTC().Format("2006-01-02T15:04:05.000000000Z"), line.text); err != nil {
+			return err
+		}
+	}
+	if opts.Follow {
+		<-ctx.Done()
+	}
+	return nil
+}
+
+func TestLinesThatComeAgainAreTakenOnce(t *testing.T) {
+	w := newWorld(t)
+	w.stop()
+	w.begin(&repeating{w.engine, time.Now().Add(-time.Hour)}, 0)
+	w.start("web", "serve")
+
+	w.eventually("one two too three", logs.Query{})
+}
+
+func TestLinesAfterTheClockWasSetBackAreNew(t *testing.T) {
+	w := newWorld(t)
+	w.stop()
+	w.begin(&repeating{w.engine, time.Now().Add(time.Hour)}, 0)
+	w.start("web", "serve")
+
+	w.eventually("one one two too two too three", logs.Query{})
+}

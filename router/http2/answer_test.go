@@ -153,6 +153,20 @@ func TestABodyIsAskedForWhenItIsWanted(t *testing.T) {
 	v.wantStatus(3, "200")
 }
 
+// Who sends a little that nobody reads gets the answer, and no reset beside it.
+func TestTheRestOfARequestThatIsNotWantedMayCome(t *testing.T) {
+	v := visit(t, func(w http.ResponseWriter, req *http.Request) { w.WriteHeader(413) })
+
+	v.ask(1, false)
+	v.wantStatus(1, "413")
+	v.must(v.WriteData(1, false, make([]byte, 16<<10)))
+	v.must(v.WriteData(1, true, []byte("the end")))
+
+	v.ask(3, false)
+	v.wantStatus(3, "413")
+	v.wantReset(3, h2.ErrCodeNo)
+}
+
 func TestAnAnswerIsAsLongAsItSays(t *testing.T) {
 	const size = 300_000
 	c := client(t, func(w http.ResponseWriter, req *http.Request) {

@@ -69,7 +69,7 @@ func (c *conn) used(s *stream, n int) {
 		c.room += c.unused
 		c.unused = 0
 	}
-	if s == nil || s.saidAll || s.closed {
+	if s == nil || s.saidAll || s.closed || s.weSaidAll {
 		return
 	}
 	if s.unused += n; s.unused >= streamWindow/2 {

@@ -77,12 +77,27 @@ func (s *stream) run() {
 		c.close(s, nil)
 	default:
 		// The answer is complete, and the rest of the request not wanted.
-		c.resetUncounted(s.id, h2.ErrCodeNo)
+		time.AfterFunc(unwanted, s.refuseRest)
 	}
 	s.dropBody()
 	s.life.end()
 	if c.claimFlush() {
 		c.flush()
+	}
+}
+
+// unwanted is how long the rest of a request may come that nobody wants. Some
+// visitors, as curl before version 8, take a reset that is there when they read the
+// answer for a failure, and do not show it.
+const unwanted = 500 * time.Millisecond
+
+// refuseRest has the visitor send no more (RFC 9113, 8.1).
+func (s *stream) refuseRest() {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	if !s.closed && !s.c.dead {
+		s.c.resetUncounted(s.id, h2.ErrCodeNo)
+		s.c.flushLater()
 	}
 }
 

@@ -41,7 +41,7 @@ type flood struct {
 }
 
 // missing is how many lines are neither kept nor told.
-func (f flood) missing() int { return f.printed - f.kept - f.told }
+func (f *flood) missing() int { return f.printed - f.kept - f.told }
 
 // floodable deploys two apps, flood and quiet, and returns what visits them.
 func (m *machine) floodable(t testing.TB) *http.Client {

@@ -127,7 +127,7 @@ func (c *conn) fail(code h2.ErrCode) {
 
 // lastCall is how long requests may be on their way whose visitor has not
 // heard the goodbye.
-const lastCall = time.Second
+const lastCall = 3 * time.Second
 
 // sayGoodbye names the last of all possible streams (RFC 9113, 6.8), so that
 // none is lost that is on its way, and some time later the last there was.

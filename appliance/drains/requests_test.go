@@ -3,6 +3,7 @@ package drains_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"strings"
 	"testing"
@@ -123,7 +124,7 @@ func TestRequestsWaitForNobodyAndAreBoundedAndCounted(t *testing.T) {
 // What the router does last, it does after everything else.
 func TestWhatIsLeftIsSentAtTheEnd(t *testing.T) {
 	r, at := listening(t)
-	s := &drains.Set{Dial: func(bool) drains.Dial { return new(net.Dialer).DialContext }}
+	s := &drains.Set{Log: slog.New(slog.DiscardHandler), Dial: func(bool) drains.Dial { return new(net.Dialer).DialContext }}
 	s.Set(map[appliance.AppName]drains.App{"blog": {Name: "blog", Specs: []drains.Spec{{ID: "1", URL: at}}}})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -85,7 +85,7 @@ func (r Repos) TakeBack(ctx context.Context, app appliance.AppName) error {
 	if err := endCollecting(ctx, repo); err != nil {
 		return fmt.Errorf("end git gc of %s: %w", app, err)
 	}
-	return removeRemains(repo, false)
+	return removeRemains(repo)
 }
 
 // TakeBackAll is TakeBack for every repository there is.
@@ -103,7 +103,7 @@ func (r Repos) TakeBackAll(ctx context.Context) error {
 			err = errors.Join(err, fmt.Errorf("end git gc of %s: %w", e.Name(), endErr))
 			continue // what it has is not for us to remove
 		}
-		err = errors.Join(err, removeRemains(repo, true))
+		err = errors.Join(err, removeRemains(repo))
 	}
 	return err
 }
@@ -163,7 +163,7 @@ func killHolders(file *os.File) {
 // removeRemains removes what git has not finished in a repository. Single
 // objects, of which there may be many, it leaves to git, which forgets those
 // that are half made after two weeks.
-func removeRemains(repo string, pushes bool) error {
+func removeRemains(repo string) error {
 	var errs []error
 	err := filepath.WalkDir(repo, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -177,9 +177,6 @@ func removeRemains(repo string, pushes bool) error {
 			return err
 		}
 		remains := isRemains(rel)
-		if remains && d.IsDir() && !pushes {
-			return fs.SkipDir // a push that has come meanwhile
-		}
 		if remains {
 			errs = append(errs, os.RemoveAll(path))
 		}

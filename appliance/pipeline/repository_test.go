@@ -80,13 +80,16 @@ func TestUpkeepGivesWayToWhoeverComes(t *testing.T) {
 	w := newWorld(t)
 	begun, end := w.slowGC()
 	w.must(w.archive(serves()))
+	w.Wait() // what a deploy has left to do comes to the repository, too
+	commit := w.commit("blog", serves("serve"))
 	w.upkeep()
 	w.eventually("git packs", func() bool { return begun() == 1 })
 
-	w.deployed("blog", serves("serve"))
+	w.must(w.Receive(w.as("ada"), pipeline.Push{App: "blog", Commit: commit, Branch: "main"}, new(buffer)))
 
 	w.wantProcesses("blog", "web.1 v2")
-	w.eventually("git packs again", func() bool { return begun() == 2 })
+	// It may have begun, and given way, more than once.
+	w.eventually("git packs again", func() bool { return begun() >= 2 })
 	end()
 }
 

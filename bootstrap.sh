@@ -172,22 +172,24 @@ need_disk() {
 # listener PORT prints the process that listens on a port, as "name (process
 # N)", and fails if none does. It reads /proc, so it needs no other program.
 listener() {
-  local inode link pid
+  local inode link pid who=
   inode=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
     awk -v port="$(printf ':%04X' "$1")" '$4 == "0A" && substr($2, length($2) - 4) == port { print $10; exit }')
   [[ -n $inode ]] || return 1
-  link=$(find /proc/[0-9]*/fd -lname "socket:\[$inode\]" -print -quit 2>/dev/null || true)
-  pid=${link#/proc/}
-  pid=${pid%%/*}
-  if [[ -z $pid ]]; then
-    echo "a process that cannot be seen from here"
-  elif [[ $(readlink "/proc/$pid/exe") == "$binary"* ]]; then
-    echo ours
-  elif [[ $(<"/proc/$pid/comm") == docker-proxy ]]; then
-    echo "a Docker container (docker ps --filter publish=$1 names it)"
-  else
-    echo "$(<"/proc/$pid/comm") (process $pid)"
-  fi
+  # Several may have it: systemd keeps the sockets of a service beside it.
+  while read -r link; do
+    pid=${link#/proc/}
+    pid=${pid%%/*}
+    if [[ $(readlink "/proc/$pid/exe") == "$binary"* ]]; then
+      who=ours
+      break
+    elif [[ $(<"/proc/$pid/comm") == docker-proxy ]]; then
+      who="a Docker container (docker ps --filter publish=$1 names it)"
+    else
+      who=${who:-"$(<"/proc/$pid/comm") (process $pid)"}
+    fi
+  done < <(find /proc/[0-9]*/fd -lname "socket:\[$inode\]" 2>/dev/null || true)
+  echo "${who:-a process that cannot be seen from here}"
 }
 
 # need_port PORT NEXT-STEP

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/berthhq/berth/appliance"
 	"github.com/berthhq/berth/appliance/pipeline"
+	"github.com/berthhq/berth/router"
 )
 
 // nginx are Dokku's commands about its nginx, as far as they are about what the
@@ -38,15 +38,8 @@ func nginx(d door) []Command {
 // that the router calls errors.
 func (l logs) failures(ctx context.Context, c *Call, last int) error {
 	return l.requests(ctx, c, last, func(line []byte) bool {
-		var e struct {
-			Code    string `json:"code"`
-			Outcome string `json:"outcome"`
-			Status  int    `json:"status"`
-		}
-		if json.Unmarshal(line, &e) != nil {
-			return false
-		}
-		return e.Code != "" && (e.Status >= 500 || e.Outcome != "served" && e.Outcome != "gone") || e.Outcome == "failed" || e.Outcome == "cut"
+		entry, ok := router.ParseAccess(line)
+		return ok && entry.Failed()
 	})
 }
 

@@ -1,10 +1,7 @@
 package command_test
 
 import (
-	"bufio"
-	"context"
 	"errors"
-	"io"
 	"strings"
 	"testing"
 
@@ -113,18 +110,7 @@ func TestNginxLogsAreOfTheRouter(t *testing.T) {
 
 func TestNginxErrorLogsAreFollowed(t *testing.T) {
 	w := newWorld(t)
-	ctx, hangUp := context.WithCancel(t.Context())
-	defer hangUp()
-	in, out := io.Pipe()
-	ended := make(chan error, 1)
-	go func() {
-		err := w.Execute(ctx, &command.Session{Actor: mia, Stdin: strings.NewReader(""), Stdout: out, Stderr: io.Discard}, []string{"nginx:error-logs", "blog", "-t"})
-		out.CloseWithError(err)
-		ended <- err
-	}()
-	running := make(chan error, 1)
-	go func() { running <- w.Router.AccessLog.Run(ctx) }()
-	lines := bufio.NewScanner(in)
+	lines, hangUp := w.followRequests("nginx:error-logs", "blog", "-t")
 	w.visit("/one")
 	if !lines.Scan() || !strings.Contains(lines.Text(), `path="/one"`) {
 		t.Fatalf("line = %q, %v", lines.Text(), lines.Err())
@@ -138,10 +124,4 @@ func TestNginxErrorLogsAreFollowed(t *testing.T) {
 		t.Errorf("line = %q, %v, want that of the next error", lines.Text(), lines.Err())
 	}
 	hangUp()
-	if err := <-ended; !errors.Is(err, context.Canceled) {
-		t.Errorf("it ended with %v", err)
-	}
-	if err := <-running; err != nil {
-		t.Error(err)
-	}
 }

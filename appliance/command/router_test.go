@@ -423,21 +423,35 @@ func TestMetricsAreServed(t *testing.T) {
 	}
 }
 
-func TestLogsOfTheRouterAreFollowed(t *testing.T) {
-	w := newWorld(t)
-	ctx, hangUp := context.WithCancel(t.Context())
-	defer hangUp()
+// followRequests has mia ask for something that goes on, while the router writes
+// down its requests. With hangUp it ends, as it should.
+func (w *world) followRequests(args ...string) (lines *bufio.Scanner, hangUp func()) {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(w.t.Context())
+	w.t.Cleanup(cancel)
 	in, out := io.Pipe()
-	ended := make(chan error, 1)
+	ended, running := make(chan error, 1), make(chan error, 1)
 	go func() {
-		err := w.Execute(ctx, &command.Session{Actor: mia, Stdin: strings.NewReader(""), Stdout: out, Stderr: io.Discard}, []string{"logs", "blog", "--router", "-t"})
+		err := w.Execute(ctx, &command.Session{Actor: mia, Stdin: strings.NewReader(""), Stdout: out, Stderr: io.Discard}, args)
 		out.CloseWithError(err)
 		ended <- err
 	}()
-	running := make(chan error, 1)
 	go func() { running <- w.Router.AccessLog.Run(ctx) }()
+	return bufio.NewScanner(in), func() {
+		w.t.Helper()
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			w.t.Errorf("%q = %v, want that it ends when the person hangs up", args, err)
+		}
+		if err := <-running; err != nil {
+			w.t.Error(err)
+		}
+	}
+}
 
-	lines := bufio.NewScanner(in)
+func TestLogsOfTheRouterAreFollowed(t *testing.T) {
+	w := newWorld(t)
+	lines, hangUp := w.followRequests("logs", "blog", "--router", "-t")
 	for _, path := range []string{"/first", "/second"} {
 		w.visit(path)
 
@@ -446,10 +460,4 @@ func TestLogsOfTheRouterAreFollowed(t *testing.T) {
 		}
 	}
 	hangUp()
-	if err := <-ended; !errors.Is(err, context.Canceled) {
-		t.Errorf("logs -t = %v, want that it ends when the person hangs up", err)
-	}
-	if err := <-running; err != nil {
-		t.Error(err)
-	}
 }

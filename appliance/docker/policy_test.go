@@ -46,6 +46,18 @@ func TestAProcessThatHasEndedUnnoticedIsKept(t *testing.T) {
 func engineOf(t *testing.T, answer func(w http.ResponseWriter, path string)) *docker.Engine {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "docker.sock")
+	answering(t, socket, answer)
+	e, err := docker.New("unix://"+socket, "berthtest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	return e
+}
+
+// answering has a Docker 20.10 at socket that answers so.
+func answering(t *testing.T, socket string, answer func(w http.ResponseWriter, path string)) {
+	t.Helper()
 	l, err := net.Listen("unix", socket)
 	if err != nil {
 		t.Fatal(err)
@@ -53,14 +65,10 @@ func engineOf(t *testing.T, answer func(w http.ResponseWriter, path string)) *do
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Api-Version", "1.41")
 		w.Header().Set("Content-Type", "application/json")
-		answer(w, r.URL.Path)
+		if r.URL.Path != "/_ping" {
+			answer(w, r.URL.Path)
+		}
 	})}
 	go server.Serve(l)
 	t.Cleanup(func() { server.Close() })
-	e, err := docker.New("unix://"+socket, "berthtest")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { e.Close() })
-	return e
 }

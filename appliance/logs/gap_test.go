@@ -14,6 +14,20 @@ import (
 	"github.com/berthhq/berth/appliance/logs"
 )
 
+// printed passes on a line as Docker does, with the time at which it was printed.
+func printed(w io.Writer, at time.Time, text string) error {
+	_, err := fmt.Fprintf(w, "%s %s\n", at.UTC().Format("2006-01-02T15:04:05.000000000Z"), text)
+	return err
+}
+
+// atItsEnd has who follows a log wait for more, which does not come.
+func atItsEnd(ctx context.Context, opts appliance.LogOptions) error {
+	if opts.Follow {
+		<-ctx.Done()
+	}
+	return nil
+}
+
 // A hasty is an engine that leads who follows a flood past some of its lines,
 // and gives all that there still are to who reads from a moment on, as Docker
 // does.
@@ -35,14 +49,11 @@ func (h *hasty) Logs(ctx context.Context, id string, opts appliance.LogOptions, 
 		if first { // who follows is behind
 			<-time.After(time.Until(h.began.Add(time.Second)))
 		}
-		if _, err := fmt.Fprintf(w, "%s %s\n", at.UTC().Format("2006-01-02T15:04:05.000000000Z"), text); err != nil {
+		if err := printed(w, at, text); err != nil {
 			return fmt.Errorf("logs: %w", err)
 		}
 	}
-	if opts.Follow {
-		<-ctx.Done()
-	}
-	return nil
+	return atItsEnd(ctx, opts)
 }
 
 func TestLinesThatFollowingHasPassedOverAreRead(t *testing.T) {
@@ -93,14 +104,11 @@ func (s *stuck) Logs(ctx context.Context, id string, opts appliance.LogOptions, 
 		if !opts.Since.IsZero() && at.Before(opts.Since) || first && i >= 1000 {
 			continue
 		}
-		if _, err := fmt.Fprintf(w, "%s %d %0300d\n", at.UTC().Format("2006-01-02T15:04:05.000000000Z"), i, 0); err != nil {
+		if err := printed(w, at, fmt.Sprintf("%d %0300d", i, 0)); err != nil {
 			return err
 		}
 	}
-	if opts.Follow {
-		<-ctx.Done()
-	}
-	return nil
+	return atItsEnd(ctx, opts)
 }
 
 func TestLinesThatFollowingDoesNotTellOfAreRead(t *testing.T) {
@@ -129,14 +137,11 @@ func (r *repeating) Logs(ctx context.Context, id string, opts appliance.LogOptio
 		text  string
 	}{{1, "one"}, {2, "two"}, {2, "too"}, {1, "one"}, {2, "two"}, {2, "too"}, {3, "three"}} {
 		at := r.began.Add(line.after * time.Millisecond)
-		if _, err := fmt.Fprintf(w, "%s %s\n", at.UTC().Format("2006-01-02T15:04:05.000000000Z"), line.text); err != nil {
+		if err := printed(w, at, line.text); err != nil {
 			return err
 		}
 	}
-	if opts.Follow {
-		<-ctx.Done()
-	}
-	return nil
+	return atItsEnd(ctx, opts)
 }
 
 func TestLinesThatComeAgainAreTakenOnce(t *testing.T) {

@@ -20,6 +20,7 @@ func TestBootstrapWithSystemd(t *testing.T) {
 	}
 	m.until(booted, "systemd has started everything")
 
+	m.must("mkdir -p /root/.ssh && echo ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKzc4VRnjHnR8HBSIbIqHl0iLhYdmEsfXWgFMRAGDvkG ada >/root/.ssh/authorized_keys")
 	m.shows("/src/bootstrap.sh demo", "The demo is live: https://"+demoHost, "Hello from Node.js")
 	m.must("test $(systemctl is-active berth) = active && test $(systemctl is-enabled berth) = enabled && ! test -e /etc/init.d/berth")
 	m.must("systemctl show --property MainPID --value berth | xargs -I{} grep -q 'NoNewPrivs:.1' /proc/{}/status")

@@ -89,6 +89,14 @@ func (d *daemon) serve(ctx context.Context) error {
 	if d.quic != nil {
 		err = errors.Join(err, d.quic.Close())
 	}
+	if d.from != nil && err == nil {
+		// What is left of a service ends with its main process: whom the
+		// predecessor still answers has to be answered before.
+		select {
+		case <-d.from.gone:
+		case <-time.After(endPatience):
+		}
+	}
 	return err
 }
 

@@ -50,6 +50,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		err = serve(ctx, cfg)
 	case "reload":
 		err = reload(ctx, cfg, os.Environ(), stdout)
+	case "end":
+		err = end(ctx, os.Getenv("MAINPID"))
 	case "supervise":
 		err = supervise(ctx, args[1:], stdout, stderr)
 	case "static-serve":

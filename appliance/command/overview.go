@@ -111,13 +111,18 @@ const soon = 7 * 24 * time.Hour
 // look looks at one app, and tells what is wrong with it.
 func (s overview) look(ctx context.Context, app appliance.App, processes []appliance.Process, load pipeline.Load) (a appStatus, trouble []string, err error) {
 	a = appStatus{App: string(app.Name), Release: app.LiveRelease, CPU: 100 * load.CPU, Memory: load.Memory, Requests: load.Requests}
-	crashes, err := s.Crashes(ctx, app.Name)
-	if err != nil {
-		return a, nil, err
+	// Of what has no processes there is nothing to ask.
+	var crashes map[string]pipeline.Crash
+	if len(processes) > 0 {
+		if crashes, err = s.Crashes(ctx, app.Name); err != nil {
+			return a, nil, err
+		}
 	}
-	stopped, err := s.Stopped(ctx, app.Name)
-	if err != nil {
-		return a, nil, err
+	stopped := false
+	if app.LiveRelease > 0 {
+		if stopped, err = s.Stopped(ctx, app.Name); err != nil {
+			return a, nil, err
+		}
 	}
 	hosts, err := s.Hosts(ctx, app.Name)
 	if err != nil {

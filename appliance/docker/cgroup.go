@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // cgroups is where Linux shows its control groups, as Docker wants it too.
@@ -22,8 +23,9 @@ func (h hierarchy) unified() bool {
 	return err == nil
 }
 
-// The controllers that a fence uses, as version 1 names them.
-var controllers = []string{"memory", "cpu", "pids", "blkio"}
+// The controllers that a fence uses, and the one that counts, as version 1 names
+// them.
+var controllers = []string{"memory", "cpu", "pids", "blkio", "cpuacct"}
 
 // A cgroup is what the kernel counts and limits together: the processes of one
 // container, or of one step of a build.
@@ -154,6 +156,25 @@ func (g *cgroup) memoryFiles() (now, most string) {
 		return g.file("memory", "memory.current"), g.file("memory", "memory.peak")
 	}
 	return g.file("memory", "memory.usage_in_bytes"), g.file("memory", "memory.max_usage_in_bytes")
+}
+
+// cpuTime returns for how long it has kept CPUs busy; 0 if that cannot be read.
+func (g *cgroup) cpuTime() time.Duration {
+	if g.unified {
+		return time.Duration(g.counter("cpuacct", "cpu.stat", "usage_usec")) * time.Microsecond
+	}
+	return time.Duration(g.number("cpuacct", "cpuacct.usage"))
+}
+
+// keptMemory returns how many bytes it has that the kernel cannot drop at any
+// moment, which is what docker stats shows.
+func (g *cgroup) keptMemory() int64 {
+	cache := "inactive_file"
+	if !g.unified {
+		cache = "total_inactive_file"
+	}
+	all := g.memory()
+	return all - min(g.counter("memory", "memory.stat", cache), all)
 }
 
 // outsOfMemory returns how often there was no more memory for it, whatever

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/berthhq/berth/appliance"
 	"github.com/berthhq/berth/appliance/docker"
@@ -46,6 +47,33 @@ func TestAFenceIsWrittenAsBothVersionsOfCgroupsWantIt(t *testing.T) {
 				if got, err := os.ReadFile(filepath.Join(root, name)); err != nil || string(got) != want {
 					t.Errorf("%s = %q, %v, want %q", name, got, err, want)
 				}
+			}
+		})
+	}
+}
+
+// Of what the kernel counts, a cache that it can drop is not in use.
+func TestUsageIsReadAsBothVersionsOfCgroupsCountIt(t *testing.T) {
+	for version, files := range map[string]map[string]string{
+		"1": {
+			"cpuacct/x/cpuacct.usage": "2500000000\n", "memory/x/memory.usage_in_bytes": "1000\n",
+			"memory/x/memory.stat": "inactive_file 1\ntotal_inactive_file 300\n",
+		},
+		"2": {
+			"cgroup.controllers": "", "x/cpu.stat": "usage_usec 2500000\nuser_usec 1\n", "x/memory.current": "1000\n",
+			"x/memory.stat": "active_file 1\ninactive_file 300\n",
+		},
+	} {
+		t.Run(version, func(t *testing.T) {
+			root := t.TempDir()
+			for name, content := range files {
+				put(t, filepath.Join(root, name), content)
+			}
+
+			cpu, memory := docker.Used(root, "/x")
+
+			if cpu != 2500*time.Millisecond || memory != 700 {
+				t.Errorf("used = %s and %d bytes, want 2.5s and 700", cpu, memory)
 			}
 		})
 	}

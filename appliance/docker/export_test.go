@@ -2,6 +2,7 @@ package docker
 
 import (
 	"strings"
+	"time"
 
 	"github.com/berthhq/berth/appliance"
 )
@@ -56,6 +57,12 @@ func (s Steps) Find() []string {
 func StepPath(path, pidfile string) string {
 	s := steps{pidfile: pidfile}
 	return strings.TrimSuffix(s.path(path)("memory"), "/")
+}
+
+// Used returns what a cgroup of a hierarchy has used, and uses.
+func Used(root, path string) (cpu time.Duration, memory int64) {
+	g := hierarchy{root}.cgroup(func(string) string { return path })
+	return g.cpuTime(), g.keptMemory()
 }
 
 // Tallied returns the peak of what has a cgroup of a hierarchy, looked at before

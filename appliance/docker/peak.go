@@ -149,6 +149,17 @@ func (p *peaks) knows(id string) (known, running bool) {
 	return t != nil, t != nil && t.wake != nil
 }
 
+// running returns the cgroup of a container that is seen to run, or nil. It is
+// for reading.
+func (p *peaks) running(id string) *cgroup {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t := p.of[id]; t != nil && t.wake != nil {
+		return t.group
+	}
+	return nil
+}
+
 // last returns the most memory that a container had in its last life, or in
 // this one so far, and whether it may have been more. It is 0 if nobody knows.
 func (p *peaks) last(id string) (peak int64, more bool) {

@@ -41,7 +41,28 @@ func (e *Engine) Usage(ctx context.Context, app appliance.AppName) ([]appliance.
 	return slices.DeleteFunc(found, func(u appliance.Usage) bool { return u.ID == "" }), nil
 }
 
-func (e *Engine) usage(ctx context.Context, id string) (u appliance.Usage, err error) {
+// usage asks the kernel, and Docker only where that cannot be seen: Docker counts
+// once a second, and has everybody wait for that.
+func (e *Engine) usage(ctx context.Context, id string) (appliance.Usage, error) {
+	group := e.peaks.running(id)
+	if group == nil {
+		c, err := e.inspect(ctx, id)
+		if err != nil {
+			return appliance.Usage{}, err
+		}
+		e.count(ctx, c)
+		group = e.peaks.running(id)
+	}
+	if group != nil {
+		u := appliance.Usage{ID: id, CPU: group.cpuTime(), Memory: group.keptMemory(), At: time.Now()}
+		if u.CPU > 0 && u.Memory > 0 {
+			return u, nil
+		}
+	}
+	return e.toldUsage(ctx, id)
+}
+
+func (e *Engine) toldUsage(ctx context.Context, id string) (u appliance.Usage, err error) {
 	answer, err := e.api(ctx).ContainerStatsOneShot(ctx, id)
 	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) {
 		return u, appliance.ErrNotFound
